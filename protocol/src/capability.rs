@@ -1,0 +1,42 @@
+//! What a build can do beyond the first messages: bits of the hello that come with the messages
+//! that were appended since. A side sends such a message only to one that says that it knows it.
+
+use std::fmt;
+
+/// One bit of a hello. Its number never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// Knows [`ClientMessage::RestartServer`](crate::message::ClientMessage::RestartServer) and
+    /// [`ClientMessage::EndAll`](crate::message::ClientMessage::EndAll).
+    Control = 0,
+    /// Knows [`ClientMessage::AskEnvironment`](crate::message::ClientMessage::AskEnvironment).
+    Environment = 1,
+    /// Knows [`ClientMessage::AskUsage`](crate::message::ClientMessage::AskUsage).
+    Usage = 2,
+    /// Knows [`ClientMessage::AskEnding`](crate::message::ClientMessage::AskEnding).
+    Ending = 3,
+}
+
+impl Capability {
+    /// What this build can do, as bits.
+    pub const OF_THIS_BUILD: u64 =
+        Self::Control.bit() | Self::Environment.bit() | Self::Usage.bit() | Self::Ending.bit();
+
+    /// Its bit in a hello.
+    #[must_use]
+    pub const fn bit(self) -> u64 {
+        1 << self as u32
+    }
+}
+
+impl fmt::Display for Capability {
+    /// What it lets a client do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Control => "restart or stop its server",
+            Self::Environment => "tell the environment of a session's client",
+            Self::Usage => "tell how much memory its sessions take",
+            Self::Ending => "tell how it saw a connection end",
+        })
+    }
+}

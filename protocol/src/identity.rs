@@ -1,0 +1,83 @@
+//! Who is who: identities that survive redials and restarts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One incarnation of a session. A session that is started anew under the same name has another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub [u8; 16]);
+
+/// One attached terminal. It is the same across redials, so that the server knows whom a new
+/// connection replaces.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClientId(pub [u8; 16]);
+
+/// Counts the dials of one client. The highest takes over from any lower one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Generation(pub u64);
+
+impl SessionId {
+    /// A random one (getrandom(2)).
+    ///
+    /// # Panics
+    /// When the kernel has no randomness, which it has on every system that is up.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_bytes())
+    }
+}
+
+impl ClientId {
+    /// A random one (getrandom(2)).
+    ///
+    /// # Panics
+    /// When the kernel has no randomness, which it has on every system that is up.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(random_bytes())
+    }
+}
+
+impl Generation {
+    /// The one after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// 16 random bytes.
+pub(crate) fn random_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("getrandom(2) works on a running system");
+    bytes
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}

@@ -1,0 +1,129 @@
+//! From the server's hello to the moment when a connection carries the session.
+
+use std::time::Instant;
+
+use super::action::{End, Event};
+use super::carrier::Carrier;
+use super::dials::{Dial, Dials};
+use super::incoming::LinkMessage;
+use super::{Link, Reach};
+use crate::identity::Generation;
+use crate::message::{Attached, ClientMessage, FailureKind, History, Target};
+
+impl Link {
+    /// The connection opened, and the hellos match. The link attaches on it, unless the first
+    /// connection has answered meanwhile.
+    pub fn handle_hello(&mut self, now: Instant, generation: Generation) {
+        if self.has_ended {
+            return;
+        }
+        let Some(dial) = self
+            .dials
+            .handle_hello(now, generation, now + self.timing.attach)
+        else {
+            return;
+        };
+        if !dial.asks_user {
+            self.usual_dial = Some(now.saturating_duration_since(dial.started));
+        }
+        self.close_others(generation);
+        // From here there is no way back to the old connection: what it still brings would
+        // come again on the new one.
+        self.drop_carrier(now);
+        if self.has_ended {
+            return;
+        }
+        self.told_size = self.request.size;
+        let mut request = self.request.clone();
+        request.generation = generation;
+        request.position = (!self.redrawing).then(|| self.output.resumable()).flatten();
+        if self.has_picture && request.position.is_none() {
+            // The user's scrollback has the history already.
+            request.history = History::None;
+        }
+        request.heartbeat_ms = match self.reach {
+            Reach::Local => 0,
+            Reach::Remote => self.timing.server_heartbeat_ms(),
+        };
+        self.request.position = request.position;
+        self.send(generation, ClientMessage::Attach(request));
+    }
+
+    /// The answer to `Attach`.
+    pub(super) fn handle_answer(
+        &mut self,
+        now: Instant,
+        dial: Dial,
+        message: LinkMessage,
+    ) -> Option<Event> {
+        let generation = dial.generation;
+        match message {
+            LinkMessage::Attached(attached) => {
+                return Some(self.handle_attached(now, &dial, attached));
+            }
+            LinkMessage::Failed(failure) if failure.kind == FailureKind::Superseded => {
+                self.give_up_dial(now, generation, &failure.message);
+            }
+            LinkMessage::Failed(failure) => self.end(End::Failed(failure)),
+            LinkMessage::Ping(number) => self.send(generation, ClientMessage::Pong(number)),
+            LinkMessage::Pong(_) => {}
+            LinkMessage::Replay(_)
+            | LinkMessage::InputWritten(_)
+            | LinkMessage::Finished(_)
+            | LinkMessage::Detached(_)
+            | LinkMessage::Foreign => {
+                let words = "the server did not answer the request to attach";
+                self.give_up_dial(now, generation, words);
+            }
+        }
+        None
+    }
+
+    fn handle_attached(&mut self, now: Instant, dial: &Dial, attached: Attached) -> Event {
+        let again = self.session.is_some();
+        let same = self
+            .session
+            .as_ref()
+            .is_none_or(|(id, _)| *id == attached.id);
+        let resumed = attached.resumed && same && self.request.position.is_some();
+        self.output.begin_connection(resumed);
+        self.credit = self.credit.next_connection();
+        let given_up_bytes = if same {
+            self.input.resume(attached.input)
+        } else {
+            self.input.restart(attached.input)
+        };
+        let out_of_touch = now.saturating_duration_since(self.contact());
+        let long_lost = again && self.timing.ask_after.is_some_and(|at| out_of_touch >= at);
+        self.asking |= long_lost && self.input.has_line_end();
+        self.is_full = false;
+        self.learn_idle_timeout(now, dial);
+
+        self.session = Some((attached.id, attached.name));
+        self.request.session = Target::Id(attached.id);
+        self.request.detach_others = false;
+        self.redials += u64::from(again);
+        if !again {
+            self.redial.reset();
+        }
+        self.close_others(dial.generation);
+        self.dials = Dials::Idle;
+        self.lost = None;
+        self.last_contact = now;
+        let interval = match self.reach {
+            Reach::Local => None,
+            Reach::Remote => self.timing.heartbeat(self.is_active(now)),
+        };
+        let asked = dial.attaching_since().unwrap_or(now);
+        let took = now.saturating_duration_since(asked);
+        self.carrier = Some(Carrier::new(now, dial.generation, interval, took));
+        if self.told_size != self.request.size {
+            self.told_size = self.request.size;
+            self.send(dial.generation, ClientMessage::Resize(self.request.size));
+        }
+        Event::Attached {
+            again,
+            given_up_bytes,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The attached connection, as the client sees it: is it alive?
+
+use std::time::{Duration, Instant};
+
+use crate::heartbeat::Heartbeat;
+use crate::identity::Generation;
+use crate::link::input_queue::InputQueue;
+use crate::offset::InputOffset;
+use crate::timing::Timing;
+
+/// The connection that carries the session now.
+///
+/// Silence alone says nothing while nobody has anything to say. It counts from the moment when
+/// an answer is owed: since the oldest unanswered ping or key, or the last byte received after.
+#[derive(Clone, Debug)]
+pub(super) struct Carrier {
+    pub(super) generation: Generation,
+    pub(super) heartbeat: Heartbeat,
+    attached: Instant,
+    /// How long the request to attach took to its answer.
+    attach_took: Duration,
+    /// Silent for so long that a second connection is dialled.
+    pub(super) suspect: bool,
+    /// Since when typed bytes that were sent here wait for their confirmation.
+    input_since: Option<Instant>,
+    /// What was sent before this has had its ping.
+    probed: InputOffset,
+    /// The machine woke up or its routes changed since something came.
+    shaken: bool,
+    /// How long nothing went either way before the bytes that are unanswered now.
+    idle_before: Duration,
+}
+
+impl Carrier {
+    pub(super) fn new(
+        now: Instant,
+        generation: Generation,
+        interval: Option<Duration>,
+        attach_took: Duration,
+    ) -> Self {
+        Self {
+            generation,
+            heartbeat: Heartbeat::new(now, interval),
+            attached: now,
+            attach_took,
+            suspect: false,
+            input_since: None,
+            probed: InputOffset(0),
+            shaken: false,
+            idle_before: Duration::ZERO,
+        }
+    }
+
+    /// Something came on this connection. Whether it was suspected until now.
+    pub(super) fn handle_received(&mut self, now: Instant) -> bool {
+        self.heartbeat.handle_received(now);
+        self.shaken = false;
+        std::mem::take(&mut self.suspect)
+    }
+
+    pub(super) fn handle_sent(&mut self, now: Instant) {
+        self.note_idle(now);
+        self.heartbeat.handle_sent(now);
+    }
+
+    pub(super) fn handle_input_sent(&mut self, now: Instant) {
+        self.handle_sent(now);
+        self.input_since.get_or_insert(now);
+    }
+
+    pub(super) fn handle_confirmed(&mut self, now: Instant, input: &InputQueue) {
+        self.input_since = input.is_unconfirmed().then_some(now);
+    }
+
+    /// The network may be another: ask at once whether the peer is still there.
+    pub(super) fn shake(&mut self, now: Instant) -> u64 {
+        self.note_idle(now);
+        self.shaken = true;
+        self.heartbeat.ping(now)
+    }
+
+    /// The ping that is due.
+    pub(super) fn poll_ping(
+        &mut self,
+        now: Instant,
+        timing: &Timing,
+        input: &InputQueue,
+    ) -> Option<u64> {
+        let probe = self.probe_at(timing, input).is_some_and(|at| at <= now);
+        let beat = self.heartbeat.poll_timeout().is_some_and(|at| at <= now);
+        if !probe && !beat {
+            return None;
+        }
+        self.probed = input.sent();
+        self.note_idle(now);
+        Some(self.heartbeat.ping(now))
+    }
+
+    /// When [`Carrier::poll_ping`] is due next.
+    pub(super) fn ping_at(&self, timing: &Timing, input: &InputQueue) -> Option<Instant> {
+        earliest([self.heartbeat.poll_timeout(), self.probe_at(timing, input)])
+    }
+
+    /// When typed bytes have been unanswered for so long that a ping is to tell whether the
+    /// connection is slow or the program. Once for each byte.
+    fn probe_at(&self, timing: &Timing, input: &InputQueue) -> Option<Instant> {
+        let since = self.input_since?.max(self.heartbeat.last_received());
+        (self.probed < input.sent()).then(|| since + timing.probe_after)
+    }
+
+    /// Since when an answer is owed; `None` while the peer may well be silent.
+    fn owed_since(&self) -> Option<Instant> {
+        let ping = self.heartbeat.unanswered_since()?;
+        let received = self.heartbeat.last_received();
+        // Keys older than the last sign of life wait for the program, not for the connection.
+        let key = self.input_since.filter(|since| *since >= received);
+        Some(key.map_or(ping, |key| key.min(ping)).max(received))
+    }
+
+    /// When the user is told of the silence.
+    pub(super) fn banner_at(&self, timing: &Timing) -> Option<Instant> {
+        let wait = match self.input_since {
+            Some(_) => timing.banner_with_input,
+            None => timing.banner,
+        };
+        Some(self.owed_since()? + wait)
+    }
+
+    /// When a second connection is dialled.
+    pub(super) fn suspect_at(&self, timing: &Timing) -> Option<Instant> {
+        let round_trip = self.round_trip();
+        let wait = if self.shaken {
+            timing.suspect_after_wake.max(round_trip * 4)
+        } else if self.input_since.is_some() {
+            timing.suspect_with_input.max(round_trip * 4)
+        } else {
+            timing.suspect
+        };
+        Some(self.owed_since()? + wait)
+    }
+
+    /// The smoothed round trip; until one was measured, the time of the request to attach to its
+    /// answer, which is one and little more.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.heartbeat.round_trip().unwrap_or(self.attach_took)
+    }
+
+    /// When this connection is given up.
+    pub(super) fn dead_at(&self, timing: &Timing, active: bool) -> Option<Instant> {
+        let idle = self.heartbeat.interval().unwrap_or_default() * 2;
+        let wait = if active {
+            timing.dead
+        } else {
+            idle.max(timing.dead)
+        };
+        Some(self.owed_since()? + wait)
+    }
+
+    /// Whether it worked for long enough to count as a good one.
+    pub(super) fn was_stable(&self, now: Instant, timing: &Timing) -> bool {
+        self.owed_since().unwrap_or(now) >= self.attached + timing.stable_after
+    }
+
+    /// How long the path had been idle when this connection stopped answering; `None` while it
+    /// answers.
+    pub(super) fn idle_before_silence(&self) -> Option<Duration> {
+        self.heartbeat.unanswered_since()?;
+        Some(self.idle_before)
+    }
+
+    fn note_idle(&mut self, now: Instant) {
+        if self.heartbeat.unanswered_since().is_none() && self.input_since.is_none() {
+            let last = self
+                .heartbeat
+                .last_sent()
+                .max(self.heartbeat.last_received());
+            self.idle_before = now.saturating_duration_since(last);
+        }
+    }
+}
+
+/// The earliest of some moments that may never come.
+pub(super) fn earliest(moments: impl IntoIterator<Item = Option<Instant>>) -> Option<Instant> {
+    moments.into_iter().flatten().min()
+}

@@ -1,0 +1,264 @@
+//! How far the user's terminal is in the session's output, and how much of it to acknowledge.
+
+use std::time::Instant;
+
+use crate::message::Replay;
+use crate::offset::Offset;
+use crate::timing::Timing;
+
+/// Fewer bytes are not worth a message. An eighth of the smallest credit: so much may stay
+/// without an acknowledgement.
+const LEAST_ACKNOWLEDGED: u64 = 2 << 10;
+
+/// What the user's terminal shows, across connections.
+///
+/// Bytes count as shown once they are queued for the terminal: the queue is never dropped
+/// while the client lives.
+#[derive(Clone, Debug, Default)]
+pub struct OutputPosition {
+    shown: Shown,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Shown {
+    /// Nothing that output could go on from.
+    #[default]
+    Nothing,
+    /// All output before this.
+    UpTo(Offset),
+    /// A replay of which so many bytes are missing; then `position`.
+    PartOfReplay {
+        missing: u64,
+        position: Option<Offset>,
+    },
+}
+
+impl OutputPosition {
+    /// Where a new connection may go on; `None`: only from a replay.
+    #[must_use]
+    pub fn resumable(&self) -> Option<Offset> {
+        match self.shown {
+            Shown::UpTo(offset) => Some(offset),
+            Shown::Nothing | Shown::PartOfReplay { .. } => None,
+        }
+    }
+
+    /// Whether a replay was announced and is not whole.
+    #[must_use]
+    pub fn is_in_replay(&self) -> bool {
+        matches!(self.shown, Shown::PartOfReplay { .. })
+    }
+
+    /// What the terminal shows is no longer known: it was resized, or another program wrote.
+    pub fn forget(&mut self) {
+        if let Shown::UpTo(_) = self.shown {
+            self.shown = Shown::Nothing;
+        }
+        if let Shown::PartOfReplay { position, .. } = &mut self.shown {
+            *position = None;
+        }
+    }
+
+    /// A new connection begins; `resumed` says whether its output goes on where the last one
+    /// ended.
+    pub fn begin_connection(&mut self, resumed: bool) {
+        if !resumed {
+            self.shown = Shown::Nothing;
+        }
+    }
+
+    /// Output came from `offset` on. Whether it goes on where the terminal stands.
+    #[must_use]
+    pub fn output(&mut self, offset: Offset, length: usize) -> bool {
+        let fits = self.resumable() == Some(offset);
+        if fits {
+            self.shown = Shown::UpTo(offset.advanced_by(length));
+        }
+        fits
+    }
+
+    /// A replay was announced. One that was not whole is given up: the new one draws all that
+    /// it would have drawn.
+    pub fn begin_replay(&mut self, replay: Replay) {
+        self.shown = Shown::PartOfReplay {
+            missing: replay.length,
+            position: replay.position,
+        };
+        if replay.length == 0 {
+            self.shown = replay.position.map_or(Shown::Nothing, Shown::UpTo);
+        }
+    }
+
+    /// Bytes of the replay came. Whether they belong to one that was announced.
+    #[must_use]
+    pub fn replay(&mut self, length: usize) -> bool {
+        let Shown::PartOfReplay { missing, position } = &mut self.shown else {
+            return false;
+        };
+        let Some(rest) = missing.checked_sub(length as u64) else {
+            return false;
+        };
+        *missing = rest;
+        if rest == 0 {
+            self.shown = position.map_or(Shown::Nothing, Shown::UpTo);
+        }
+        true
+    }
+}
+
+/// Terminal bytes of one connection that the user's terminal took, for `ClientMessage::Written`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Credit {
+    /// Bytes still in the terminal's queue that came on earlier connections.
+    earlier: u64,
+    received: u64,
+    written: u64,
+    acknowledged: u64,
+    acknowledged_at: Option<Instant>,
+}
+
+impl Credit {
+    /// A new connection: what is still queued does not count for it.
+    #[must_use]
+    pub fn next_connection(self) -> Self {
+        Self {
+            earlier: self.earlier + (self.received - self.written),
+            ..Self::default()
+        }
+    }
+
+    /// Terminal bytes came and were queued for the terminal.
+    pub fn handle_received(&mut self, bytes: usize) {
+        self.received += bytes as u64;
+    }
+
+    /// The terminal took the next `bytes` of the queue.
+    pub fn handle_written(&mut self, bytes: usize) {
+        let of_earlier = self.earlier.min(bytes as u64);
+        self.earlier -= of_earlier;
+        self.written = (self.written + bytes as u64 - of_earlier).min(self.received);
+    }
+
+    /// What to acknowledge: many bytes at once, or some when the last acknowledgement is some
+    /// time ago, so that the server learns how slow the terminal is, and that it has all.
+    pub fn poll(&mut self, now: Instant, timing: &Timing) -> Option<u64> {
+        let much = self.unsaid() >= timing.acknowledge_bytes.max(1);
+        let due = much || self.poll_timeout(now, timing).is_some_and(|at| at <= now);
+        due.then(|| {
+            self.acknowledged = self.written;
+            self.acknowledged_at = Some(now);
+            self.written
+        })
+    }
+
+    /// When what is unsaid is to be acknowledged although it is not much.
+    pub fn poll_timeout(&self, now: Instant, timing: &Timing) -> Option<Instant> {
+        let at = self
+            .acknowledged_at
+            .map_or(now, |at| at + timing.acknowledge_apart);
+        (self.unsaid() >= LEAST_ACKNOWLEDGED).then_some(at)
+    }
+
+    /// Bytes that the terminal took since the last acknowledgement.
+    fn unsaid(&self) -> u64 {
+        self.written - self.acknowledged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::ReplayPurpose;
+
+    fn replay(length: u64, position: Option<Offset>) -> Replay {
+        Replay {
+            length,
+            position,
+            purpose: ReplayPurpose::Attach,
+        }
+    }
+
+    #[test]
+    fn half_a_replay_is_nothing_to_go_on_from() {
+        let mut position = OutputPosition::default();
+        position.begin_replay(replay(10, Some(Offset(50))));
+        assert!(position.replay(9));
+        assert_eq!(position.resumable(), None);
+        assert!(!position.output(Offset(50), 1));
+        assert!(position.replay(1));
+        assert!(!position.replay(1));
+        assert!(position.output(Offset(50), 3));
+        assert_eq!(position.resumable(), Some(Offset(53)));
+    }
+
+    #[test]
+    fn a_replay_may_be_replaced_by_a_later_one() {
+        let mut position = OutputPosition::default();
+        position.begin_replay(replay(10, Some(Offset(50))));
+        assert!(position.replay(4));
+        position.begin_replay(replay(3, Some(Offset(60))));
+        assert!(!position.replay(4));
+        assert!(position.replay(3));
+        assert_eq!(position.resumable(), Some(Offset(60)));
+    }
+
+    #[test]
+    fn an_empty_replay_moves_the_position() {
+        let mut position = OutputPosition::default();
+        position.begin_replay(replay(0, Some(Offset(7))));
+        assert_eq!(position.resumable(), Some(Offset(7)));
+    }
+
+    #[test]
+    fn output_with_a_gap_or_an_overlap_does_not_fit() {
+        let mut position = OutputPosition::default();
+        position.begin_replay(replay(0, Some(Offset(7))));
+        assert!(!position.output(Offset(8), 1));
+        assert!(!position.output(Offset(6), 1));
+        assert!(position.output(Offset(7), 1));
+    }
+
+    const KIB: usize = 1 << 10;
+
+    #[test]
+    fn bytes_of_an_earlier_connection_give_no_credit() {
+        let (now, timing) = (Instant::now(), Timing::default());
+        let mut credit = Credit::default();
+        credit.handle_received(100 * KIB);
+        credit.handle_written(40 * KIB);
+        let mut credit = credit.next_connection();
+        credit.handle_received(50 * KIB);
+        credit.handle_written(61 * KIB);
+        assert_eq!(credit.poll(now, &timing), None);
+        credit.handle_written(9 * KIB);
+        assert_eq!(credit.poll(now, &timing), Some(10 << 10));
+        assert_eq!(credit.poll(now, &timing), None);
+        assert_eq!(credit.poll_timeout(now, &timing), None);
+        credit.handle_written(40 * KIB);
+        assert_eq!(credit.poll(now, &timing), Some(50 << 10));
+    }
+
+    #[test]
+    fn a_fast_terminal_is_acknowledged_rarely_a_slow_one_often_and_the_last_bytes_soon() {
+        let (now, timing) = (Instant::now(), Timing::default());
+        let later = now + timing.acknowledge_apart;
+        let mut credit = Credit::default();
+        credit.handle_received(60 * KIB);
+        let mut after = |at, written: usize| {
+            credit.handle_written(written * KIB);
+            credit.poll(at, &timing).map(|total| total >> 10)
+        };
+        assert_eq!(after(now, 1), None, "little");
+        assert_eq!(after(now, 1), Some(2), "the first");
+        assert_eq!(after(now, 15), None, "fast");
+        assert_eq!(after(now, 1), Some(18), "much");
+        assert_eq!(after(later, 2), Some(20), "slow");
+        assert_eq!(after(later, 40), Some(60));
+        credit.handle_received(3 * KIB);
+        credit.handle_written(3 * KIB);
+        assert_eq!(credit.poll(later, &timing), None);
+        let soon = later + timing.acknowledge_apart;
+        assert_eq!(credit.poll_timeout(later, &timing), Some(soon));
+        assert_eq!(credit.poll(soon, &timing), Some(63 << 10), "all that came");
+    }
+}

@@ -1,0 +1,556 @@
+//! The link's behaviour in simulated time, event by event. Random faults against a session are
+//! the simulation's affair.
+
+use super::*;
+use crate::message::{Attached, Failure, FailureKind, Replay, ReplayPurpose, ServerMessage};
+use crate::offset::{InputOffset, Offset};
+use std::time::Duration;
+
+const ID: SessionId = SessionId([7; 16]);
+
+/// A link with a clock that only the test moves.
+struct Bench {
+    link: Link,
+    start: Instant,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(reach: Reach) -> Self {
+        let now = Instant::now();
+        let link = Link::new(
+            now,
+            LinkOptions {
+                timing: Timing::default(),
+                reach,
+                session: Target::Latest,
+                client: ClientId([1; 16]),
+                size: Size::default(),
+                history: History::All,
+                read_only: false,
+                detach_others: false,
+                seed: 5,
+            },
+        );
+        Self {
+            link,
+            start: now,
+            now,
+        }
+    }
+
+    /// One that is attached and has shown 100 bytes of output.
+    fn live(reach: Reach) -> Self {
+        let mut bench = Self::new(reach);
+        bench.actions();
+        bench.attach(1, false, 0);
+        let replay = Replay {
+            length: 0,
+            position: Some(Offset(100)),
+            purpose: ReplayPurpose::Attach,
+        };
+        bench.message(1, ServerMessage::Replay(replay));
+        bench
+    }
+
+    /// Lets time pass, and returns what was to be done meanwhile, with the second it was due.
+    fn run(&mut self, seconds: u64) -> Vec<(u64, Action)> {
+        self.run_for(Duration::from_secs(seconds))
+    }
+
+    fn run_for(&mut self, time: Duration) -> Vec<(u64, Action)> {
+        let end = self.now + time;
+        let mut seen = Vec::new();
+        loop {
+            let second = (self.now - self.start).as_secs();
+            seen.extend(self.actions().into_iter().map(|action| (second, action)));
+            match self.link.poll_timeout(self.now).filter(|at| *at <= end) {
+                Some(at) => self.now = at.max(self.now),
+                None => break,
+            }
+            self.link.handle_timeout(self.now);
+        }
+        self.now = end;
+        seen
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.link.poll(self.now)).collect()
+    }
+
+    fn message(&mut self, generation: u64, message: ServerMessage) -> Option<Event> {
+        let generation = Generation(generation);
+        self.link.handle_received(self.now, generation);
+        self.link.handle_message(self.now, generation, message)
+    }
+
+    /// The dial of this generation succeeds; returns the request to attach.
+    fn attach(&mut self, generation: u64, resumed: bool, input: u64) -> Attach {
+        self.attach_within(generation, resumed, input, Duration::ZERO)
+    }
+
+    /// The same, where the answer takes so long.
+    fn attach_within(
+        &mut self,
+        generation: u64,
+        resumed: bool,
+        input: u64,
+        takes: Duration,
+    ) -> Attach {
+        self.link.handle_hello(self.now, Generation(generation));
+        let request = self
+            .actions()
+            .into_iter()
+            .find_map(|action| match action {
+                Action::Send(_, ClientMessage::Attach(attach)) => Some(attach),
+                _ => None,
+            })
+            .expect("a hello is followed by a request to attach");
+        self.now += takes;
+        self.message(generation, attached(resumed, input));
+        request
+    }
+
+    fn closed(&mut self, generation: u64, kind: ClosedKind) {
+        let closed = Closed {
+            kind,
+            words: "words".to_owned(),
+        };
+        self.link
+            .handle_closed(self.now, Generation(generation), closed);
+    }
+
+    fn trying(&self) -> Option<Trying> {
+        Some(self.link.banner(self.now)?.trying)
+    }
+}
+
+fn attached(resumed: bool, input: u64) -> ServerMessage {
+    ServerMessage::Attached(Attached {
+        id: ID,
+        name: "build".parse().unwrap(),
+        resumed,
+        input: InputOffset(input),
+        size: Size::default(),
+    })
+}
+
+fn dial(generation: u64) -> Action {
+    Action::Dial {
+        generation: Generation(generation),
+        interactive: false,
+    }
+}
+
+fn input(generation: u64, offset: u64, bytes: &[u8]) -> Action {
+    Action::SendInput(Generation(generation), InputOffset(offset), bytes.to_vec())
+}
+
+#[test]
+fn a_key_that_is_not_answered_leads_to_a_second_connection_that_takes_over() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.run(1);
+    bench.link.handle_typed(bench.now, b"ls");
+    assert_eq!(bench.actions(), [input(1, 0, b"ls")]);
+    let ping = Action::Send(Generation(1), ClientMessage::Ping(1));
+    assert_eq!(bench.run(1), [(1, ping), (2, dial(2))]);
+    assert_eq!(bench.link.state(), State::Suspect);
+    assert_eq!(bench.trying(), None, "it may be nothing");
+    bench.run(2);
+    assert_eq!(bench.trying(), Some(Trying::Dialling(2)));
+
+    bench.link.handle_typed(bench.now, b"\r");
+    bench.actions();
+    let request = bench.attach(2, true, 1);
+    assert_eq!(request.position, Some(Offset(100)));
+    assert_eq!(request.session, Target::Id(ID));
+    assert_eq!(request.history, History::All, "of the lines missed");
+    assert_eq!(bench.actions(), [input(2, 1, b"s\r")]);
+    assert_eq!(bench.trying(), None);
+
+    let late = bench
+        .link
+        .handle_output(bench.now, Generation(1), Offset(100), 3);
+    assert!(!late, "the old connection is left for good");
+    assert!(
+        bench
+            .link
+            .handle_output(bench.now, Generation(2), Offset(100), 3)
+    );
+}
+
+#[test]
+fn a_connection_that_answers_after_all_stays() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.link.handle_typed(bench.now, b"l");
+    bench.run(4);
+    assert_eq!(bench.link.state(), State::Suspect);
+    bench.message(1, ServerMessage::InputWritten(InputOffset(1)));
+    let dials = [2, 3].map(|dial| Action::Close(Generation(dial)));
+    assert_eq!(bench.actions(), dials);
+    assert_eq!(bench.link.state(), State::Live);
+    bench.link.handle_hello(bench.now, Generation(2));
+    assert_eq!(bench.actions(), []);
+}
+
+#[test]
+fn suspicion_waits_for_four_round_trips() {
+    let mut bench = Bench::new(Reach::Remote);
+    bench.actions();
+    bench.attach_within(1, false, 0, Duration::from_secs(1));
+    bench.actions();
+    let round_trip = bench.link.stats(bench.now).round_trip;
+    assert_eq!(round_trip, Some(Duration::from_secs(1)));
+    bench.link.handle_typed(bench.now, b"l");
+    let seen = bench.run(5);
+    assert_eq!(seen.last(), Some(&(5, dial(2))), "{seen:?}");
+    assert!(!seen.contains(&(4, dial(2))));
+}
+
+#[test]
+fn who_leaves_during_a_moment_of_silence_says_so() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.link.handle_typed(bench.now, b"l");
+    bench.run(1);
+    assert_eq!(bench.link.state(), State::Suspect);
+    bench.link.handle_detach(bench.now);
+    let leave = Action::Send(Generation(1), ClientMessage::Detach);
+    assert_eq!(bench.actions(), [leave]);
+
+    let mut bench = Bench::live(Reach::Remote);
+    bench.link.handle_typed(bench.now, b"l");
+    bench.run(3);
+    bench.link.handle_detach(bench.now);
+    assert!(
+        matches!(bench.actions().last(), Some(Action::End(_))),
+        "she was told"
+    );
+}
+
+#[test]
+fn a_connection_that_is_silent_after_its_hello_has_another_dialled_beside_it() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Broken);
+    bench.run(1);
+    bench.link.handle_hello(bench.now, Generation(2));
+    bench.actions();
+    let seen = bench.run(2);
+    assert_eq!(seen, [(2, dial(3))]);
+    bench.link.handle_hello(bench.now, Generation(3));
+    let actions = bench.actions();
+    assert_eq!(
+        actions[0],
+        Action::Close(Generation(2)),
+        "the younger goes on"
+    );
+    bench.message(2, ServerMessage::Done);
+    assert_eq!(bench.actions(), [], "it is left for good");
+    // The answer comes while a third is under way, which is not needed any more.
+    assert_eq!(bench.run(2), [(4, dial(4))]);
+    bench.message(3, attached(true, 0));
+    assert_eq!(bench.link.state(), State::Live);
+    assert_eq!(bench.actions(), [Action::Close(Generation(4))]);
+}
+
+#[test]
+fn a_connection_that_breaks_after_its_hello_is_followed_at_once() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.link.handle_typed(bench.now, b"x");
+    bench.closed(1, ClosedKind::Broken);
+    bench.run(1);
+    bench.link.handle_hello(bench.now, Generation(2));
+    bench.actions();
+    bench.closed(2, ClosedKind::Broken);
+    assert_eq!(
+        bench.actions(),
+        [dial(3)],
+        "sshd let it in, and does not mind"
+    );
+}
+
+#[test]
+fn one_that_is_let_in_is_not_given_up_because_another_is_not() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Broken);
+    bench.run(1);
+    bench.link.handle_hello(bench.now, Generation(2));
+    bench.run(2);
+    bench.closed(3, ClosedKind::NeedsUser);
+    assert_eq!(bench.link.state(), State::Lost);
+    bench.message(2, attached(true, 0));
+    assert_eq!(bench.link.state(), State::Live);
+}
+
+#[test]
+fn a_program_that_does_not_read_is_no_dead_connection() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.link.handle_typed(bench.now, b"l");
+    bench.actions();
+    for _ in 0..500 {
+        for (_, action) in bench.run_for(Duration::from_millis(200)) {
+            let Action::Send(_, ClientMessage::Ping(number)) = action else {
+                panic!("{action:?}");
+            };
+            bench.message(1, ServerMessage::Pong(number));
+        }
+        assert_eq!(bench.trying(), None);
+    }
+}
+
+#[test]
+fn an_idle_link_says_one_ping_every_fifteen_seconds() {
+    let mut bench = Bench::live(Reach::Remote);
+    for number in 1..=4 {
+        let seen = bench.run(15);
+        let ping = Action::Send(Generation(1), ClientMessage::Ping(number));
+        assert_eq!(seen, [(15 * number, ping)]);
+        bench.message(1, ServerMessage::Pong(number));
+    }
+}
+
+#[test]
+fn the_idle_time_after_which_the_path_forgets_is_learned() {
+    let mut bench = Bench::live(Reach::Remote);
+    let seen = bench.run(24);
+    assert_eq!(seen.last(), Some(&(23, dial(2))));
+    bench.attach(2, true, 0);
+    let stats = bench.link.stats(bench.now);
+    assert_eq!(stats.heartbeat, Some(Duration::from_secs(6)));
+}
+
+#[test]
+fn redials_follow_the_ladder_until_one_succeeds() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.run(5);
+    bench.closed(1, ClosedKind::Broken);
+    let mut dialled = Vec::new();
+    for generation in 2..8 {
+        let before = bench.now;
+        while !bench.run(1).iter().any(|seen| seen.1 == dial(generation)) {
+            assert!(bench.now < before + Duration::from_secs(60));
+        }
+        let seconds = (bench.now - before).as_secs();
+        dialled.push(seconds);
+        bench.closed(generation, ClosedKind::Unreachable);
+    }
+    assert_eq!(dialled[0], 1);
+    assert!(dialled.windows(2).all(|pair| pair[0] <= pair[1]));
+    assert!(dialled[5] >= 16);
+}
+
+#[test]
+fn a_refused_login_waits_for_the_user() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Broken);
+    assert!(bench.actions().contains(&dial(2)));
+    bench.closed(2, ClosedKind::NeedsUser);
+    bench.run(600);
+    assert_eq!(bench.trying(), Some(Trying::Stopped("words".to_owned())));
+    bench.link.handle_typed(bench.now, b"x");
+    assert_eq!(bench.actions(), []);
+    bench.link.handle_typed(bench.now, b"\r");
+    let again = Action::Dial {
+        generation: Generation(3),
+        interactive: true,
+    };
+    assert_eq!(bench.actions(), [again]);
+    bench.attach(3, true, 0);
+    assert_eq!(bench.actions(), [], "keys typed while stopped are not sent");
+}
+
+#[test]
+fn waiting_lines_are_asked_about_after_a_long_cut() {
+    for (answer, sent) in [(b"y", true), (b"n", false)] {
+        let mut bench = Bench::live(Reach::Remote);
+        bench.link.handle_typed(bench.now, b"rm\r");
+        bench.run(31);
+        let last = loop {
+            let seen = bench.run(1);
+            if let Some((_, Action::Dial { generation, .. })) = seen.last() {
+                break generation.0;
+            }
+        };
+        bench.attach(last, true, 0);
+        assert_eq!(bench.actions(), []);
+        assert_eq!(bench.trying(), Some(Trying::Asking));
+        bench.link.handle_typed(bench.now, answer);
+        let expected = sent.then(|| input(last, 0, b"rm\r"));
+        assert_eq!(bench.actions(), expected.into_iter().collect::<Vec<_>>());
+        assert_eq!(bench.trying(), None);
+    }
+}
+
+#[test]
+fn after_waking_up_a_silent_connection_is_suspect_within_a_second() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.run(5);
+    bench.link.handle_network_changed(bench.now);
+    assert_eq!(bench.run(1).last(), Some(&(5, dial(2))));
+}
+
+#[test]
+fn a_local_link_has_no_timers_and_redials_a_server_that_restarts() {
+    let mut bench = Bench::live(Reach::Local);
+    bench.link.handle_typed(bench.now, b"x");
+    bench.actions();
+    assert_eq!(bench.link.poll_timeout(bench.now), None);
+    bench.closed(1, ClosedKind::Broken);
+    assert!(bench.actions().contains(&dial(2)));
+    bench.attach(2, true, 0);
+    assert_eq!(bench.actions(), [input(2, 0, b"x")]);
+
+    bench.closed(2, ClosedKind::Broken);
+    let mut generation = 3;
+    let end = loop {
+        let seen = bench.run(1);
+        if let Some((second, Action::End(end))) = seen.last() {
+            break (*second, end.clone());
+        }
+        bench.closed(generation, ClosedKind::Unreachable);
+        generation += 1;
+    };
+    assert!(matches!(end, (10, End::Gone(_))), "{end:?}");
+}
+
+#[test]
+fn the_first_dial_fails_once_and_for_all() {
+    let mut bench = Bench::new(Reach::Remote);
+    bench.closed(1, ClosedKind::Unreachable);
+    assert!(matches!(
+        bench.actions().last(),
+        Some(Action::End(End::Unreached(_)))
+    ));
+    assert_eq!(bench.link.poll_timeout(bench.now), None);
+}
+
+#[test]
+fn a_dial_that_never_answers_is_given_up_by_the_watchdog() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Broken);
+    let seen = bench.run(30);
+    assert!(seen.contains(&(20, Action::Close(Generation(2)))));
+    assert!(
+        seen.contains(&(1, dial(3))),
+        "the next does not wait for it"
+    );
+}
+
+/// A path that is down for a while: dials hang, and the user types.
+#[test]
+fn while_the_user_types_a_new_dial_begins_every_second_or_so_and_one_is_patient() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Unreachable);
+    let mut begun = vec![];
+    let mut running = vec![];
+    for _ in 0..18 {
+        bench.link.handle_typed(bench.now, b"x");
+        for (_, action) in bench.run(1) {
+            match action {
+                Action::Dial { generation, .. } => {
+                    begun.push(bench.now);
+                    running.push(generation);
+                }
+                Action::Close(generation) => running.retain(|dial| *dial != generation),
+                _ => {}
+            }
+            assert!(running.len() <= 3, "{running:?}");
+        }
+    }
+    assert!(begun.len() >= 11, "{begun:?}");
+    assert_eq!(running.first(), Some(&Generation(2)), "{running:?}");
+    let youngest = running.last().expect("they follow each other").0;
+    bench.attach(youngest, true, 0);
+    let last = bench.actions();
+    assert!(
+        matches!(last.last(), Some(Action::SendInput(..))),
+        "{last:?}"
+    );
+    assert_eq!(bench.link.state(), State::Live);
+}
+
+#[test]
+fn the_first_dial_that_is_greeted_closes_the_others() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Broken);
+    bench.run(2);
+    bench.link.handle_hello(bench.now, Generation(2));
+    let actions = bench.actions();
+    assert_eq!(actions[0], Action::Close(Generation(3)));
+    assert!(matches!(actions[1], Action::Send(Generation(2), _)));
+    bench.link.handle_hello(bench.now, Generation(3));
+    assert_eq!(bench.actions(), []);
+}
+
+#[test]
+fn a_dial_that_failed_at_once_is_followed_as_soon_as_a_key_is_typed() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Broken);
+    for generation in 2..8 {
+        while !bench.run(1).iter().any(|seen| seen.1 == dial(generation)) {}
+        bench.closed(generation, ClosedKind::Unreachable);
+    }
+    bench.run(1);
+    bench.link.handle_typed(bench.now, b"x");
+    assert_eq!(bench.actions(), [dial(8)]);
+    bench.closed(8, ClosedKind::Broken);
+    let begun = (bench.now - bench.start).as_secs();
+    let next = bench.run(10).into_iter().next();
+    assert_eq!(next, Some((begun + 5, dial(9))), "sshd saw it");
+}
+
+#[test]
+fn another_network_is_dialled_on_beside_the_dials_of_the_old_one() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Broken);
+    bench.run(30);
+    let before = bench.link.request.generation.0;
+    bench.run(4);
+    assert_eq!(bench.link.request.generation.0, before, "a long wait");
+    bench.link.handle_network_changed(bench.now);
+    assert_eq!(bench.actions(), [dial(before + 1)]);
+    bench.link.handle_network_changed(bench.now);
+    assert_eq!(bench.actions(), [], "they come in bursts");
+}
+
+#[test]
+fn leaving_waits_for_the_server_but_not_for_ever() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.link.handle_typed(bench.now, b"x");
+    bench.link.handle_detach(bench.now);
+    let leave = Action::Send(Generation(1), ClientMessage::Detach);
+    assert_eq!(bench.actions(), [input(1, 0, b"x"), leave]);
+    let ping = Action::Send(Generation(1), ClientMessage::Ping(1));
+    let seen = bench.run(2);
+    let end = End::Detached {
+        reason: DetachReason::Requested,
+        undelivered_bytes: 1,
+    };
+    assert_eq!(seen, [(0, ping), (1, Action::End(end))]);
+}
+
+#[test]
+fn a_session_that_is_gone_ends_the_link() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.closed(1, ClosedKind::Broken);
+    bench.link.handle_hello(bench.now, Generation(2));
+    let failure = Failure {
+        kind: FailureKind::NoSuchSession,
+        message: "gone".to_owned(),
+    };
+    bench.message(2, ServerMessage::Failed(failure.clone()));
+    assert_eq!(
+        bench.actions().last(),
+        Some(&Action::End(End::Failed(failure)))
+    );
+}
+
+#[test]
+fn output_that_does_not_fit_on_is_never_shown() {
+    let mut bench = Bench::live(Reach::Remote);
+    assert!(
+        !bench
+            .link
+            .handle_output(bench.now, Generation(1), Offset(101), 3)
+    );
+    assert!(bench.actions().contains(&dial(2)));
+}

@@ -1,0 +1,319 @@
+//! A block of history: lines as bytes, and what its numbers stand for.
+
+use super::cell::{Cell, Glyph};
+use super::link::Link;
+use super::row::Row;
+use super::screen::Content;
+use super::style::Style;
+
+/// The codes between the text.
+pub(super) mod code {
+    /// A number follows: the block's style of the text from here on.
+    pub(in crate::terminal) const STYLE: u8 = 1;
+    /// A number follows: the block's link of the text from here on.
+    pub(in crate::terminal) const LINK: u8 = 2;
+    /// The rest of the row is erased in the present style.
+    pub(in crate::terminal) const FILL: u8 = 3;
+    /// A byte follows: shell marks (`Row::PROMPT` …), plus 0x20.
+    pub(in crate::terminal) const MARKS: u8 = 4;
+    /// The text from here on was put together under mode 2027.
+    pub(in crate::terminal) const GRAPHEMES: u8 = 5;
+    /// … until here.
+    pub(in crate::terminal) const CHARACTERS: u8 = 6;
+    /// The line ends.
+    pub(in crate::terminal) const END: u8 = b'\n';
+}
+
+/// Some lines.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub(super) bytes: Vec<u8>,
+    styles: Vec<Style>,
+    links: Vec<Link>,
+    /// Memory of the links.
+    link_bytes: usize,
+    /// Line ends in it.
+    pub(super) lines: usize,
+}
+
+/// What was written last into the open block.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    style: u16,
+    link: u16,
+    /// The block's number of each style of the terminal, plus one; 0: none yet.
+    style_numbers: Vec<u16>,
+}
+
+/// A part of a line, as `History::visit` gives it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Piece<'a> {
+    Text(&'a str),
+    Style(Style),
+    Link(&'a Link),
+    Marks(u8),
+    Graphemes(bool),
+    Fill,
+    /// The line ends; style and link are the default again.
+    End,
+}
+
+impl Block {
+    /// Bytes of memory.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len() + self.styles.len() * size_of::<Style>() + self.link_bytes
+    }
+
+    /// Gives back the memory that nothing more is written to.
+    pub(super) fn close(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.styles.shrink_to_fit();
+        self.links.shrink_to_fit();
+    }
+
+    /// Whether its last line is ended.
+    pub(super) fn is_ended(&self) -> bool {
+        self.bytes.last() == Some(&code::END)
+    }
+
+    /// Gives `visit` the pieces from the byte `start` on.
+    pub(super) fn visit<'a>(&'a self, start: usize, visit: &mut dyn FnMut(Piece<'a>)) {
+        let mut rest = &self.bytes[start..];
+        while !rest.is_empty() {
+            let length = rest
+                .iter()
+                .position(|byte| *byte < 0x20)
+                .unwrap_or(rest.len());
+            if length > 0 {
+                let text = std::str::from_utf8(&rest[..length]);
+                visit(Piece::Text(
+                    text.expect("only whole characters are written"),
+                ));
+                rest = &rest[length..];
+                continue;
+            }
+            let code = rest[0];
+            rest = &rest[1..];
+            match code {
+                code::STYLE => {
+                    let number = read_number(&mut rest);
+                    visit(Piece::Style(
+                        self.styles.get(number).copied().unwrap_or_default(),
+                    ));
+                }
+                code::LINK => {
+                    let number = read_number(&mut rest);
+                    if let Some(link) = self.links.get(number) {
+                        visit(Piece::Link(link));
+                    }
+                }
+                code::MARKS => {
+                    visit(Piece::Marks(rest.first().copied().unwrap_or(0x20) - 0x20));
+                    rest = rest.get(1..).unwrap_or_default();
+                }
+                code::FILL => visit(Piece::Fill),
+                code::GRAPHEMES => visit(Piece::Graphemes(true)),
+                code::CHARACTERS => visit(Piece::Graphemes(false)),
+                code::END => visit(Piece::End),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// A line begins: nothing is set.
+    pub(super) fn begin_line(&mut self) {
+        self.style = 0;
+        self.link = 0;
+    }
+
+    /// Forgets what the terminal's numbers were; style and link are stated again.
+    pub(super) fn forget_numbers(&mut self) {
+        self.style_numbers.clear();
+        self.style = u16::MAX;
+        self.link = u16::MAX;
+    }
+
+    /// Adds a row; `wide_next`: the next one continues it with a wide character.
+    pub(super) fn write_row(
+        &mut self,
+        block: &mut Block,
+        row: &Row,
+        wide_next: bool,
+        content: &Content,
+    ) {
+        if row.marks != 0 && !row.continuation {
+            block
+                .bytes
+                .extend_from_slice(&[code::MARKS, 0x20 + row.marks]);
+        }
+        let cells = row.used_cells();
+        if row.is_plain() {
+            if cells.is_empty() {
+                return;
+            }
+            let end = cells
+                .iter()
+                .rposition(|cell| !cell.is_empty())
+                .map_or(0, |at| at + 1);
+            if end > 0 {
+                self.set_style(block, 0, content);
+                self.set_link(block, 0, content);
+                block
+                    .bytes
+                    .extend(cells[..end].iter().map(|cell| cell.plain_byte()));
+            }
+            return;
+        }
+        let filled = cells.len() == row.cells().len();
+        let text_end = cells
+            .iter()
+            .rposition(|cell| !cell.is_empty())
+            .map_or(0, |at| at + 1);
+        let last = cells.last().copied().unwrap_or_default();
+        let mut end = cells
+            .iter()
+            .rposition(|cell| *cell != Cell::EMPTY)
+            .map_or(0, |at| at + 1);
+        // The column that a wide character did not fit into is no text of the line.
+        if wide_next && text_end + 1 == row.cells().len() {
+            end = text_end;
+        }
+        let mut fill = None;
+        if filled && end == cells.len() && text_end < end && last.style != 0 {
+            let tail = &cells[text_end..];
+            let from = tail
+                .iter()
+                .rposition(|cell| *cell != last)
+                .map_or(0, |at| at + 1);
+            fill = Some(last.style);
+            end = text_end + from;
+        }
+        let mut at = 0;
+        while at < end {
+            let cell = cells[at];
+            if cell.is_tail() {
+                at += 1;
+                continue;
+            }
+            self.set_style(block, cell.style, content);
+            self.set_link(block, cell.link, content);
+            let rest = &cells[at..end];
+            let ascii = rest.iter().take_while(|other| other.is_ascii_like(cell));
+            let run = ascii.count();
+            let text = rest[..run].iter().map(|cell| cell.plain_byte());
+            block.bytes.extend(text);
+            let others = rest[run..]
+                .iter()
+                .take_while(|other| other.is_other_like(cell));
+            let others = &rest[run..run + others.count()];
+            write_characters(&mut block.bytes, others, content);
+            at += run + others.len();
+        }
+        if let Some(style) = fill {
+            self.set_style(block, style, content);
+            block.bytes.push(code::FILL);
+        }
+    }
+
+    #[inline(always)]
+    fn set_style(&mut self, block: &mut Block, style: u16, content: &Content) {
+        if style != self.style {
+            self.change_style(block, style, content);
+        }
+    }
+
+    fn change_style(&mut self, block: &mut Block, style: u16, content: &Content) {
+        self.style = style;
+        let at = usize::from(style);
+        if self.style_numbers.len() <= at {
+            self.style_numbers.resize(at + 1, 0);
+        }
+        if self.style_numbers[at] == 0 {
+            block.styles.push(*content.styles.get(u32::from(style)));
+            self.style_numbers[at] = block.styles.len() as u16;
+        }
+        block.bytes.push(code::STYLE);
+        write_number(&mut block.bytes, u32::from(self.style_numbers[at]) - 1);
+    }
+
+    #[inline(always)]
+    fn set_link(&mut self, block: &mut Block, link: u16, content: &Content) {
+        if link != self.link {
+            self.change_link(block, link, content);
+        }
+    }
+
+    fn change_link(&mut self, block: &mut Block, link: u16, content: &Content) {
+        self.link = link;
+        let link = content.links.get(u32::from(link));
+        // Of few: a program that gives each character its own link is not searched for long.
+        let recent = block.links.len().saturating_sub(64);
+        let found = block.links[recent..]
+            .iter()
+            .rposition(|other| other == link);
+        let number = found.map(|at| recent + at);
+        let number = number.unwrap_or_else(|| {
+            block.link_bytes += size_of::<Link>() + link.uri.len() + link.parameters.len();
+            block.links.push(link.clone());
+            block.links.len() - 1
+        });
+        block.bytes.push(code::LINK);
+        write_number(&mut block.bytes, number as u32);
+    }
+}
+
+/// Adds what stands in cells that are not ASCII.
+fn write_characters(out: &mut Vec<u8>, cells: &[Cell], content: &Content) {
+    // A few at once: each addition to a vector has its price.
+    let mut text = [0; 64];
+    let mut length = 0;
+    for cell in cells {
+        match cell.glyph() {
+            Glyph::Char(c) => {
+                if length + char::MAX_LEN_UTF8 > text.len() {
+                    out.extend_from_slice(&text[..length]);
+                    length = 0;
+                }
+                length += c.encode_utf8(&mut text[length..]).len();
+            }
+            Glyph::Cluster { index, grapheme } => {
+                out.extend_from_slice(&text[..length]);
+                length = 0;
+                if grapheme {
+                    out.push(code::GRAPHEMES);
+                }
+                out.extend_from_slice(content.clusters.get(index).as_bytes());
+                if grapheme {
+                    out.push(code::CHARACTERS);
+                }
+            }
+            Glyph::Empty | Glyph::Tail => {}
+        }
+    }
+    out.extend_from_slice(&text[..length]);
+}
+
+/// Six bits a byte, all of them at 0x40 and above: no byte of a number looks like a code.
+fn write_number(out: &mut Vec<u8>, mut number: u32) {
+    while number >= 0x40 {
+        out.push(0x80 | 0x40 | (number & 0x3f) as u8);
+        number >>= 6;
+    }
+    out.push(0x40 | number as u8);
+}
+
+fn read_number(bytes: &mut &[u8]) -> usize {
+    let mut number = 0;
+    let mut shift = 0;
+    while let [byte, rest @ ..] = *bytes {
+        *bytes = rest;
+        number |= usize::from(byte & 0x3f) << shift;
+        shift = (shift + 6).min(24);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    number
+}

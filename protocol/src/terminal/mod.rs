@@ -1,0 +1,197 @@
+//! The terminal model: what a terminal that was fed a session's output would show, and the
+//! replay that recreates it.
+
+mod answer;
+mod block;
+mod cell;
+mod charset;
+mod colors;
+mod control;
+mod csi;
+mod cursor;
+mod feed;
+mod flow;
+mod history;
+mod keyboard;
+mod link;
+mod margins;
+mod modes;
+mod osc;
+mod paint;
+mod parameters;
+mod pen;
+mod perform;
+mod picture;
+mod query;
+mod reflow;
+mod repaint;
+mod replay;
+mod row;
+mod screen;
+mod snapshot;
+mod state;
+mod style;
+mod table;
+mod tabs;
+mod text;
+mod title;
+mod width;
+
+#[cfg(test)]
+mod tests;
+
+pub use picture::Picture;
+pub use query::Query;
+pub use snapshot::Snapshot;
+pub use width::{clipped, columns_of};
+
+use crate::message::History;
+use crate::size::Size;
+use feed::Feed;
+use state::State;
+
+/// A terminal without a display.
+#[derive(Debug)]
+pub struct Terminal {
+    feed: Feed,
+    state: State,
+}
+
+/// What a model may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Lines of history.
+    pub history_lines: u32,
+    /// Bytes of history.
+    pub history_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 10,000 lines in at most 8 MiB.
+    fn default() -> Self {
+        Self {
+            history_lines: 10_000,
+            history_bytes: 8 << 20,
+        }
+    }
+}
+
+impl Terminal {
+    /// A blank terminal.
+    #[must_use]
+    pub fn new(size: Size, limits: Limits) -> Self {
+        Self {
+            feed: Feed::new(),
+            state: State::new(size.clamped(), limits),
+        }
+    }
+
+    /// Takes output of the program, cut anywhere.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.feed.feed(bytes, &mut self.state);
+    }
+
+    /// Takes the size of the user's terminal; reflows as xterm does.
+    pub fn resize(&mut self, size: Size) {
+        self.state.resize(size.clamped());
+    }
+
+    /// The size.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.state.size
+    }
+
+    /// Whether the alternate screen shows.
+    #[must_use]
+    pub fn is_alternate(&self) -> bool {
+        self.state.alternate.is_some()
+    }
+
+    /// The row that the cursor stands on, from 0.
+    #[must_use]
+    pub fn cursor_row(&self) -> u16 {
+        self.state.cursor.row
+    }
+
+    /// The title that the program set, without control characters.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.state.titles.window()
+    }
+
+    /// How many lines have scrolled into the history since the beginning, dropped ones included.
+    #[must_use]
+    pub fn scrolled_lines(&self) -> u64 {
+        self.state.history.scrolled()
+    }
+
+    /// How many bytes were fed since the beginning.
+    #[must_use]
+    pub fn fed_bytes(&self) -> u64 {
+        self.feed.fed()
+    }
+
+    /// How many lines of history are kept, wrapped rows counted as one.
+    #[must_use]
+    pub fn history_lines(&self) -> u64 {
+        self.state.history.line_count() as u64
+    }
+
+    /// Bytes of memory that the history takes.
+    #[must_use]
+    pub fn history_bytes(&self) -> usize {
+        self.state.history.bytes()
+    }
+
+    /// Drops the oldest history until it takes about `bytes` of memory: for a budget that
+    /// several terminals share.
+    pub fn trim_history(&mut self, bytes: usize) {
+        self.state.trim_history(bytes);
+    }
+
+    /// The queries met since the last call, in order; at most 256.
+    pub fn take_queries(&mut self) -> Vec<Query> {
+        std::mem::take(&mut self.state.queries)
+    }
+
+    /// Bytes that, fed to a terminal of the same size in any state, recreate this one. They end
+    /// with what was fed of a sequence or character that is not whole yet.
+    #[must_use]
+    pub fn replay(&self, history: History) -> Vec<u8> {
+        let lines = match history {
+            History::None => 0,
+            History::Lines(lines) => lines as usize,
+            History::All => usize::MAX,
+        };
+        self.state.replay(lines, self.feed.pending())
+    }
+
+    /// Bytes that turn `picture`, which an earlier call left on a terminal of `size`, into what
+    /// this terminal shows now, clipped to `size`. A new `Picture` draws everything.
+    #[must_use]
+    pub fn draw(&self, size: Size, picture: &mut Picture) -> Vec<u8> {
+        self.state.draw(size.clamped(), picture)
+    }
+
+    /// Bytes that paint the visible rows `rows` (0-based) again, and put cursor, pen and modes
+    /// back as they are: they take away what was drawn over these rows.
+    #[must_use]
+    pub fn repaint(&self, rows: std::ops::Range<u16>) -> Vec<u8> {
+        self.state.repaint(rows, self.feed.pending())
+    }
+
+    /// Bytes that take a terminal in this state back to a shell's prompt: main screen, modes,
+    /// keyboard, mouse, margins, charsets, pen, cursor as a fresh terminal has them, the cursor
+    /// on an empty line below what the main screen shows.
+    #[must_use]
+    pub fn leave(&self) -> Vec<u8> {
+        self.state.leave()
+    }
+
+    /// All of the state, for comparing and for looking at.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.state, self.feed.pending())
+    }
+}

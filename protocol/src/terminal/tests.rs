@@ -1,0 +1,208 @@
+//! What every change of the model must keep true.
+
+use super::{Limits, Terminal};
+use crate::message::History;
+use crate::size::Size;
+
+fn fed(size: Size, bytes: &[u8]) -> Terminal {
+    let mut terminal = Terminal::new(size, Limits::default());
+    terminal.feed(bytes);
+    terminal
+}
+
+/// Replays at every cut, feeds the rest, and compares with the whole.
+fn check_every_cut(size: Size, bytes: &[u8]) {
+    let whole = fed(size, bytes).snapshot();
+    for cut in 0..=bytes.len() {
+        let first = fed(size, &bytes[..cut]);
+        let replay = first.replay(History::All);
+        let mut second = fed(size, &replay);
+        if let Some(difference) = first.snapshot().difference(&second.snapshot()) {
+            panic!("at {cut}, {}\nreplay {}", difference, replay.escape_ascii());
+        }
+        second.feed(&bytes[cut..]);
+        if let Some(difference) = whole.difference(&second.snapshot()) {
+            panic!(
+                "from {cut} on, {}\nreplay {}",
+                difference,
+                replay.escape_ascii()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_replay_at_every_byte_and_the_rest_equal_the_whole() {
+    let scripts: &[&[u8]] = &[
+        b"hello\r\nworld\x1b[31mred\x1b[0m and a line that is longer than twenty columns\r\n\r\n\r\n\r\nx",
+        "\x1b[?1049h\x1b[2J\x1b[3;4r\x1b[?6h日本語日本語日本語日本語日本語 e\u{301}\x1b7\x1b[5;5H\x1b[44m\x1b[Kx\x1b[?1049l".as_bytes(),
+        b"\x1b]2;title\x07\x1b]8;id=1;http://a.b/\x1b\\link\x1b]8;;\x1b\\\x1b[>1u\x1b[>5u\x1b[<u\x1b[?1000;1006h\x1b[4habc\x1b[D\x1b[Dxyz\x1b[3b",
+        b"\x1b(0qqq\x0exx\x0f\x1b)0\x0eqqq\x1b[?7l01234567890123456789abc\x1b[?7h\x1b[2;5Hzzz\x1b[1L\x1b[2P\x1b[3@",
+        b"0123456789012345678901234567890123456789\x1b[K\x1b[A\x1b[Kab\x1b[B\x1b[41m\x1b[2J\x1b[Hq\x1bMq\x1b[?69h\x1b[3;9sabcdefghijklm\x1b[?6hxy\x1b[S",
+    ];
+    for script in scripts {
+        check_every_cut(Size::new(5, 20), script);
+    }
+}
+
+#[test]
+fn endless_strings_end_and_cost_nothing() {
+    for introducer in [&b"\x1b]0;"[..], b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX"] {
+        let mut terminal = fed(Size::new(5, 20), introducer);
+        let megabyte = vec![b'x'; 1 << 20];
+        for _ in 0..100 {
+            terminal.feed(&megabyte);
+        }
+        assert!(terminal.replay(History::None).len() < 70_000);
+        let used = introducer[1] != b'^' && introducer[1] != b'X';
+        assert!(!used || terminal.scrolled_lines() == 0, "it shows as text");
+        terminal.feed(b"\x1b\\\r\x1b[2Jheard");
+        let shown = terminal.snapshot();
+        assert!(shown.entries.iter().any(|(_, row)| row.contains("heard")));
+    }
+}
+
+#[test]
+fn an_accidental_string_is_left_soon() {
+    let mut terminal = fed(Size::new(5, 20), b"\x1b^C");
+    for line in 0..1000 {
+        terminal.feed(format!("line {line}\r\n").as_bytes());
+    }
+    assert!(
+        terminal
+            .snapshot()
+            .entries
+            .iter()
+            .any(|(_, row)| row == "line 999")
+    );
+}
+
+#[test]
+fn combining_characters_without_end_stay_in_one_cell() {
+    let mut terminal = fed(Size::new(5, 20), b"e");
+    terminal.feed("\u{301}".repeat(1_000_000).as_bytes());
+    assert!(terminal.replay(History::All).len() < 1_000);
+}
+
+#[test]
+fn a_million_styles_and_links_are_bounded() {
+    let mut terminal = fed(Size::new(5, 20), b"");
+    for number in 0..1_000_000_u32 {
+        let [_, red, green, blue] = number.to_be_bytes();
+        terminal.feed(format!("\x1b[38;2;{red};{green};{blue}mx").as_bytes());
+    }
+    for number in 0..200_000_u32 {
+        terminal.feed(format!("\x1b]8;;http://{number}\x07x").as_bytes());
+    }
+    assert!(terminal.history_bytes() < 10 << 20);
+    let second = fed(Size::new(5, 20), &terminal.replay(History::None));
+    let main = |terminal: &Terminal| {
+        let mut entries = terminal.snapshot().entries;
+        entries.retain(|(name, _)| name.starts_with("main 1"));
+        entries
+    };
+    assert_eq!(main(&terminal), main(&second));
+}
+
+#[test]
+fn hostile_numbers_are_cut() {
+    let mut terminal = fed(
+        Size::new(5, 20),
+        b"x\x1b[65535b\x1b[65535S\x1b[65535L\x1b[65535@\x1b[65535I",
+    );
+    terminal.resize(Size::new(65_535, 65_535));
+    assert_eq!(terminal.size(), Size::new(Size::MAX, Size::MAX));
+    for _ in 0..10_000 {
+        terminal.feed(b"\x1b[>1u\x1b[22t");
+    }
+    assert!(terminal.replay(History::None).len() < 200_000);
+}
+
+/// As xterm.js does it where there is a history; blank rows below are neither filled nor used.
+#[test]
+fn the_last_row_stays_where_it_was_when_lines_are_wrapped_anew() {
+    let mut terminal = fed(
+        Size::new(5, 10),
+        b"1\r\n2\r\n3\r\n4\r\n5\r\n6\r\n\x1b[3;1Htwelve chars\x1b[J",
+    );
+    let rows = |terminal: &Terminal| {
+        let mut entries = terminal.snapshot().entries;
+        entries.retain(|(name, _)| name.starts_with("main ") && name != "main state");
+        let rows = entries.into_iter().map(|(_, row)| row);
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        rows(&terminal),
+        ["3", "4", "twelve cha", "{continues}rs", ""]
+    );
+    terminal.resize(Size::new(5, 20));
+    assert_eq!(rows(&terminal), ["2", "3", "4", "twelve chars", ""]);
+    terminal.resize(Size::new(5, 6));
+    assert_eq!(
+        rows(&terminal),
+        ["3", "4", "twelve", "{continues} chars", ""]
+    );
+}
+
+#[test]
+fn queries_know_their_place_and_their_answer() {
+    let mut terminal = fed(Size::new(5, 20), b"ab\x1b[6n\x1b[");
+    terminal.feed(b"cd\x1b]11;?\x1b\\\x1bP+q544e\x1b\\");
+    let queries = terminal.take_queries();
+    let answers: Vec<_> = queries
+        .iter()
+        .map(|query| query.answer.escape_ascii().to_string())
+        .collect();
+    assert_eq!(
+        answers,
+        [
+            "\\x1b[1;3R",
+            "\\x1b[?62;1;6;22c",
+            "\\x1b]11;rgb:0000/0000/0000\\x1b\\\\",
+            "\\x1bP1+r544e=787465726D2D323536636F6C6F72\\x1b\\\\",
+        ]
+    );
+    let ranges: Vec<_> = queries.into_iter().map(|query| query.range).collect();
+    assert_eq!(ranges, [2..6, 6..9, 10..18, 18..28]);
+}
+
+#[test]
+fn history_is_bounded_in_lines_exactly() {
+    let limits = Limits {
+        history_lines: 100,
+        history_bytes: 1 << 20,
+    };
+    let mut terminal = Terminal::new(Size::new(5, 20), limits);
+    for line in 0..10_000 {
+        terminal.feed(format!("line {line}\r\n").as_bytes());
+    }
+    assert_eq!(terminal.history_lines(), 100);
+    let replay = terminal.replay(History::Lines(2));
+    let mut second = Terminal::new(Size::new(5, 20), limits);
+    second.feed(&replay);
+    assert_eq!(second.history_lines(), 2);
+}
+
+#[test]
+fn lines_of_several_rows_give_their_memory_back() {
+    let limits = Limits {
+        history_lines: 100,
+        history_bytes: 1 << 20,
+    };
+    let mut terminal = Terminal::new(Size::new(5, 20), limits);
+    for line in 0..50_000 {
+        terminal.feed(format!("{line:<29}.\r\n").as_bytes());
+        // A hundred lines of 31 bytes, in blocks of 32 KiB that are dropped whole; most blocks end
+        // in the middle of a line.
+        assert!(terminal.history_bytes() < 3 * (32 << 10));
+    }
+    assert_eq!(terminal.history_lines(), 100);
+    let replay = terminal.replay(History::All);
+    let replay = String::from_utf8_lossy(&replay);
+    // Four rows of the screen: the last two lines.
+    let first = 50_000 - 100 - 2;
+    assert!(!replay.contains(&format!("{:<29}", first - 1)));
+    for line in first..50_000 {
+        assert!(replay.contains(&format!("{line}  ")), "{line}");
+    }
+}
