@@ -1,0 +1,364 @@
+//! One connection of a client: its hello, its requests, and once it is attached, its frames on
+//! their way to the session.
+
+use std::io;
+use std::time::Duration;
+
+use psess_descriptor::{Sink, Source};
+use psess_protocol::codec;
+use psess_protocol::frame::{Decoder, Frame};
+use psess_protocol::hello::Hello;
+use psess_protocol::message::{
+    Attach, ByteString, ClientMessage, Failure, FailureKind, ServerMessage, Usage,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::environment;
+use crate::registry::{Registry, Request};
+use crate::session::ConnectionId;
+use crate::session_task::{Arrival, Event, encode};
+
+/// A connection that has not said hello by then is closed.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Most environment that a client may send, in bytes.
+const MAX_ENVIRONMENT: usize = 512 << 10;
+
+/// Sessions in one message of a list: each takes less than 1 KiB.
+const LIST_CHUNK: usize = 50;
+
+/// One connection.
+pub(crate) struct Connection {
+    /// Which one.
+    pub(crate) id: ConnectionId,
+    /// What the client says.
+    pub(crate) input: Source,
+    /// What it is told.
+    pub(crate) output: Sink,
+    /// The socket of the relay that handed the descriptors over: the connection ends with it.
+    pub(crate) relay: Option<Source>,
+    /// The environment of the relay, or what the client says of its own.
+    pub(crate) environment: Vec<ByteString>,
+    /// Whom to ask.
+    pub(crate) registry: Registry,
+}
+
+impl Connection {
+    /// Serves the connection to its end.
+    pub(crate) async fn serve(self) {
+        let Self {
+            id,
+            input,
+            output,
+            relay,
+            environment,
+            registry,
+        } = self;
+        let mut requests = Requests {
+            id,
+            output: Some(output),
+            environment,
+            registry,
+        };
+        let result = async {
+            let mut reader = Reader {
+                input,
+                relay,
+                decoder: Decoder::new(),
+            };
+            reader
+                .hello(requests.output.as_mut().expect("not attached yet"))
+                .await?;
+            requests.serve(&mut reader).await
+        }
+        .await;
+        if let Err(error) = result {
+            tracing::debug!("connection {}: {error}", id.0);
+        }
+    }
+}
+
+struct Reader {
+    input: Source,
+    /// The relay that handed over the connection: it ends with it. A relay that was killed leaves
+    /// the output behind, but nobody who passes on input.
+    relay: Option<Source>,
+    decoder: Decoder,
+}
+
+impl Reader {
+    /// Reads the client's hello and answers it.
+    async fn hello(&mut self, output: &mut Sink) -> io::Result<()> {
+        let mut seen = Vec::new();
+        let mut buffer = [0; 1024];
+        let theirs = loop {
+            let read = timeout(HELLO_TIMEOUT, self.input.read(&mut buffer)).await??;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            seen.extend_from_slice(&buffer[..read]);
+            if let Some((hello, length)) = Hello::decode(&seen).map_err(io::Error::other)? {
+                self.decoder.feed(&seen[length..]);
+                break hello;
+            }
+        };
+        let ours = Hello::answering(&theirs);
+        output.write_all(&ours.encode()).await?;
+        // The client says so too, in words for its user.
+        ours.common_version(&theirs).map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    /// The next frame of interest, `None` at the end.
+    async fn next(&mut self) -> io::Result<Option<Incoming>> {
+        loop {
+            match self.decoder.next().map_err(io::Error::other)? {
+                Some(Frame::Message(body)) => {
+                    let message = codec::decode(body).map_err(io::Error::other)?;
+                    return Ok(Some(Incoming::Message(message)));
+                }
+                Some(Frame::Input(offset, bytes)) => {
+                    return Ok(Some(Incoming::Input(offset, bytes.to_vec())));
+                }
+                Some(Frame::Output(..) | Frame::Replay(_)) => {
+                    return Err(io::Error::other("a client that sends output"));
+                }
+                None => {}
+            }
+            let read = tokio::select! {
+                biased;
+                read = self.input.read(self.decoder.spare()) => read?,
+                () = ended(self.relay.as_ref()) => 0,
+            };
+            if read == 0 {
+                return Ok(None);
+            }
+            self.decoder.filled(read);
+        }
+    }
+}
+
+/// Comes when the relay is gone, if there is one.
+async fn ended(relay: Option<&Source>) {
+    match relay {
+        // It has nothing to say: readable means gone.
+        Some(relay) => drop(relay.read(&mut [0]).await),
+        None => std::future::pending().await,
+    }
+}
+
+enum Incoming {
+    Message(ClientMessage),
+    Input(psess_protocol::offset::InputOffset, Vec<u8>),
+}
+
+struct Requests {
+    id: ConnectionId,
+    /// `None` once a session has it.
+    output: Option<Sink>,
+    environment: Vec<ByteString>,
+    registry: Registry,
+}
+
+impl Requests {
+    async fn serve(&mut self, reader: &mut Reader) -> io::Result<()> {
+        while let Some(incoming) = reader.next().await? {
+            match incoming {
+                Incoming::Message(ClientMessage::Attach(attach)) => {
+                    if let Some((session, open)) = self.attach(attach).await? {
+                        return self.forward(reader, session, open).await;
+                    }
+                }
+                Incoming::Message(message) => self.answer(message).await?,
+                Incoming::Input(..) => {
+                    return Err(io::Error::other("input before the connection is attached"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the write side to a session; `None` when there is no such session.
+    async fn attach(
+        &mut self,
+        attach: Attach,
+    ) -> io::Result<Option<(mpsc::Sender<Event>, oneshot::Receiver<()>)>> {
+        let target = attach.session.clone();
+        let environment = environment::of_client(&self.environment);
+        let found = self
+            .registry
+            .ask(|reply| Request::Enter(target, environment, reply))
+            .await?;
+        let session = match found {
+            Ok(session) => session,
+            Err(failure) => {
+                self.write(&ServerMessage::Failed(failure)).await?;
+                return Ok(None);
+            }
+        };
+        let output = self.output.take().expect("a connection attaches once");
+        let (open, closed) = oneshot::channel();
+        let arrival = Arrival {
+            connection: self.id,
+            attach,
+            output,
+            open,
+        };
+        // A session that just ended drops the arrival, and with it the connection.
+        let _ = session.send(Event::Attach(Box::new(arrival))).await;
+        Ok(Some((session, closed)))
+    }
+
+    /// Passes on what an attached client says, until either side ends it.
+    async fn forward(
+        &mut self,
+        reader: &mut Reader,
+        session: mpsc::Sender<Event>,
+        mut closed: oneshot::Receiver<()>,
+    ) -> io::Result<()> {
+        let result = loop {
+            let incoming = tokio::select! {
+                incoming = reader.next() => incoming,
+                _ = &mut closed => return Ok(()),
+            };
+            let event = match incoming {
+                Ok(Some(Incoming::Message(message))) => Event::Message(self.id, message),
+                Ok(Some(Incoming::Input(offset, bytes))) => Event::Input(self.id, offset, bytes),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            if session.send(event).await.is_err() {
+                break Ok(());
+            }
+        };
+        // A session that is gone has closed the connection itself.
+        let _ = session.send(Event::Closed(self.id)).await;
+        result
+    }
+
+    async fn answer(&mut self, message: ClientMessage) -> io::Result<()> {
+        let registry = &self.registry;
+        let done = |result: Result<(), Failure>| match result {
+            Ok(()) => ServerMessage::Done,
+            Err(failure) => ServerMessage::Failed(failure),
+        };
+        let answer = match message {
+            ClientMessage::Environment(entries) => return self.add_environment(entries),
+            ClientMessage::New(new) => {
+                let environment = self.environment.clone();
+                let created = registry
+                    .ask(|reply| Request::New(new, environment, reply))
+                    .await?;
+                created.map_or_else(ServerMessage::Failed, ServerMessage::Created)
+            }
+            ClientMessage::List => return self.list().await,
+            ClientMessage::AskUsage => return self.tell_usage().await,
+            ClientMessage::DetachAll(target) => done(
+                registry
+                    .ask(|reply| Request::DetachAll(target, reply))
+                    .await?,
+            ),
+            ClientMessage::Kill { session, signal } => done(
+                registry
+                    .ask(|reply| Request::Kill(session, signal, reply))
+                    .await?,
+            ),
+            ClientMessage::Rename { session, name } => done(
+                registry
+                    .ask(|reply| Request::Rename(session, name, reply))
+                    .await?,
+            ),
+            ClientMessage::Status => ServerMessage::Server(registry.ask(Request::Status).await?),
+            ClientMessage::RestartServer => {
+                let registry = registry.clone();
+                self.write(&ServerMessage::Done).await?;
+                registry.send(Request::Restart);
+                return Ok(());
+            }
+            ClientMessage::EndAll => {
+                let registry = registry.clone();
+                self.write(&ServerMessage::Done).await?;
+                registry.send(Request::EndAll);
+                return Ok(());
+            }
+            ClientMessage::AskEnvironment(target) => registry
+                .ask(|reply| Request::Environment(target, reply))
+                .await?
+                .map_or_else(ServerMessage::Failed, ServerMessage::ClientEnvironment),
+            ClientMessage::Ping(number) => ServerMessage::Pong(number),
+            ClientMessage::Pong(_) => return Ok(()),
+            ClientMessage::Resize(_)
+            | ClientMessage::Written(_)
+            | ClientMessage::Detach
+            | ClientMessage::Redraw
+            | ClientMessage::AskEnding => ServerMessage::Failed(Failure {
+                kind: FailureKind::Protocol,
+                message: "this connection is not attached to a session".to_owned(),
+            }),
+            ClientMessage::Attach(_) => {
+                return Err(io::Error::other("attach is handled by its own path"));
+            }
+        };
+        self.write(&answer).await
+    }
+
+    fn add_environment(&mut self, entries: Vec<ByteString>) -> io::Result<()> {
+        self.environment.extend(entries);
+        let size: usize = self.environment.iter().map(|entry| entry.0.len()).sum();
+        if size > MAX_ENVIRONMENT {
+            return Err(io::Error::other("an environment of more than 512 KiB"));
+        }
+        Ok(())
+    }
+
+    async fn list(&mut self) -> io::Result<()> {
+        let sessions = self.registry.ask_all(Event::Summarize).await?;
+        self.write_in_parts(sessions, |sessions, more| ServerMessage::Sessions {
+            sessions,
+            more,
+        })
+        .await
+    }
+
+    async fn tell_usage(&mut self) -> io::Result<()> {
+        let [server, keeper] = self.registry.ask(Request::Usage).await?;
+        let sessions = self.registry.ask_all(Event::Measure).await?;
+        self.write_in_parts(sessions, |sessions, more| {
+            ServerMessage::Usage(Usage {
+                server: server.clone(),
+                keeper: keeper.clone(),
+                sessions,
+                more,
+            })
+        })
+        .await
+    }
+
+    /// Answers with something about all sessions, of which a message holds only so many.
+    async fn write_in_parts<T>(
+        &mut self,
+        mut sessions: Vec<T>,
+        message: impl Fn(Vec<T>, bool) -> ServerMessage,
+    ) -> io::Result<()> {
+        loop {
+            let rest = sessions.split_off(sessions.len().min(LIST_CHUNK));
+            let more = !rest.is_empty();
+            self.write(&message(sessions, more)).await?;
+            if !more {
+                return Ok(());
+            }
+            sessions = rest;
+        }
+    }
+
+    async fn write(&mut self, message: &ServerMessage) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        encode(message, &mut bytes);
+        self.output
+            .as_mut()
+            .expect("not attached")
+            .write_all(&bytes)
+            .await
+    }
+}

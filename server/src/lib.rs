@@ -1,0 +1,62 @@
+//! The server and its keeper.
+
+mod agent_link;
+mod clock;
+mod connection;
+mod environment;
+pub mod input_queue;
+pub mod journal;
+mod keep_finished;
+pub mod keeper;
+mod keeper_stream;
+mod listener;
+mod log;
+mod mapping;
+pub mod output_log;
+mod process_usage;
+pub mod pty;
+pub mod record;
+mod registry;
+mod registry_task;
+pub mod relay;
+mod roll;
+pub mod session;
+mod session_task;
+
+use std::os::fd::AsFd;
+
+use anyhow::Context;
+
+use keep_finished::KeepFinished;
+use keeper::protocol::ServerChannel;
+use keeper_stream::KeeperStream;
+use registry::Registry;
+use registry_task::RegistryTask;
+
+/// Runs the server that a keeper started; the keeper's channel is standard input.
+///
+/// # Errors
+/// When this process was not started by a keeper, or the keeper breaks its protocol.
+pub fn run() -> anyhow::Result<()> {
+    log::begin();
+    let introduction = keeper::Introduction::of_this_process();
+    let keep_finished = KeepFinished::from_environment();
+    let keeper_ready = rustix::stdio::stdin().as_fd().try_clone_to_owned()?;
+    let keeper = ServerChannel::from_standard_input()
+        .context("this is run by 'psess keeper' only; 'psess new' starts all that is needed")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (registry, requests) = Registry::new();
+        let (task, listening) = RegistryTask::new(
+            registry.clone(),
+            requests,
+            KeeperStream::new(keeper, keeper_ready)?,
+            introduction,
+            keep_finished,
+        );
+        tokio::spawn(listener::run(listening, registry));
+        task.run().await
+    })
+}

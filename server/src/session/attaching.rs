@@ -1,0 +1,174 @@
+//! Attaching: who is let in, in whose place, and what a client is shown first.
+
+use std::time::Instant;
+
+use psess_protocol::identity::Generation;
+use psess_protocol::message::{
+    Attach, Attached, DetachReason, EndingManner, Failure, FailureKind, History, ReplayPurpose,
+    ServerMessage,
+};
+use psess_protocol::offset::Offset;
+
+use super::attachment::Attachment;
+use super::credit::MAX_WINDOW;
+use super::{ConnectionId, Session};
+
+/// Lines that a client which comes back is shown of what it missed, at most.
+const MAX_MISSED_LINES: u64 = 10_000;
+
+impl Session {
+    /// Attaches a connection. On success the caller sends what is returned, and then whatever
+    /// `poll_transmit` has for this connection.
+    ///
+    /// # Errors
+    /// `Superseded` when a later dial of this client was here already.
+    pub fn attach(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        attach: &Attach,
+    ) -> Result<(), Failure> {
+        self.handling(|session| session.begin(now, connection, attach))
+    }
+
+    fn begin(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        attach: &Attach,
+    ) -> Result<(), Failure> {
+        self.supersede(now, attach)?;
+        if attach.detach_others {
+            self.detach_all(DetachReason::ByOther);
+        }
+        let mut attachment = Attachment::new(now, attach);
+        let first_dial = attach.generation <= Generation(1);
+        if !attach.read_only && (first_dial || self.attachments.is_empty()) {
+            self.size_owner = Some(connection);
+            self.set_size(now, attach.size);
+        }
+        let log = &self.journal.log;
+        let resumable = attach.size.same_cells(self.terminal.size()) || self.set_aside;
+        let position = attach
+            .position
+            .filter(|position| resumable && (log.start()..=log.end()).contains(position));
+        attachment.send(&ServerMessage::Attached(Attached {
+            id: self.record.id,
+            name: self.record.name.clone(),
+            resumed: position.is_some(),
+            input: self.journal.input_offset(attach.client),
+            size: self.terminal.size(),
+        }));
+        match (position, attach.position) {
+            (Some(position), _) => attachment.follow(position),
+            (None, Some(before)) => {
+                self.bring_forward(&mut attachment, before, MAX_MISSED_LINES);
+            }
+            (None, None) => {
+                let purpose = if first_dial {
+                    ReplayPurpose::Attach
+                } else {
+                    ReplayPurpose::CatchUp { skipped_lines: 0 }
+                };
+                self.show(&mut attachment, attach.history, purpose);
+            }
+        }
+        self.attachments.insert(connection, attachment);
+        Ok(())
+    }
+
+    /// Closes an older connection of the same client.
+    pub(super) fn supersede(&mut self, now: Instant, attach: &Attach) -> Result<(), Failure> {
+        let same = |attachment: &Attachment| attachment.client == attach.client;
+        let older = self
+            .attachments
+            .iter()
+            .find(|(_, attachment)| same(attachment))
+            .map(|(connection, attachment)| (*connection, attachment.generation));
+        let generation = older
+            .map(|(_, generation)| generation)
+            .or_else(|| self.past_clients.generation(attach.client));
+        if generation.is_some_and(|generation| generation >= attach.generation) {
+            return Err(Failure {
+                kind: FailureKind::Superseded,
+                message: "a later connection of this client has taken over".to_owned(),
+            });
+        }
+        if let Some((connection, _)) = older {
+            if let Some(attachment) = self.attachments.remove(&connection) {
+                let manner = EndingManner::Replaced;
+                self.past_clients.handle_ended(now, &attachment, manner);
+            }
+            self.closed.push(connection);
+            if self.size_owner == Some(connection) {
+                self.size_owner = None;
+            }
+        }
+        self.past_clients
+            .handle_attached(attach.client, attach.generation);
+        Ok(())
+    }
+
+    /// Shows an attachment all there is, in the way that its size allows.
+    pub(super) fn show(
+        &self,
+        attachment: &mut Attachment,
+        history: History,
+        purpose: ReplayPurpose,
+    ) {
+        if attachment.size.same_cells(self.terminal.size()) || self.set_aside {
+            attachment.send_replay(&self.terminal, &self.journal.log, history, purpose);
+        } else {
+            attachment.send_view(&self.terminal, purpose);
+        }
+    }
+
+    /// Shows an attachment that saw everything before `position` what it missed: at most so many
+    /// lines of history, and the screen.
+    pub(super) fn bring_forward(&self, attachment: &mut Attachment, position: Offset, lines: u64) {
+        let missed = self
+            .milestones
+            .lines_since(position, self.terminal.scrolled_lines());
+        let shown = missed.min(lines).min(self.terminal.history_lines());
+        let history = History::Lines(u32::try_from(shown).unwrap_or(u32::MAX));
+        let purpose = ReplayPurpose::CatchUp {
+            skipped_lines: missed - shown,
+        };
+        self.show(attachment, history, purpose);
+    }
+
+    pub(super) fn redraw(&mut self, connection: ConnectionId) {
+        self.with_attachment(connection, |session, attachment| {
+            let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
+            session.show(attachment, History::None, purpose);
+        });
+    }
+
+    /// Detaches every client.
+    pub fn detach_all(&mut self, reason: DetachReason) {
+        for attachment in self.attachments.values_mut() {
+            attachment.send_last(&ServerMessage::Detached(reason));
+        }
+    }
+
+    /// A connection ended. Without a farewell the client's link was lost.
+    pub fn handle_closed(&mut self, now: Instant, connection: ConnectionId) {
+        self.end(now, connection, EndingManner::Closed);
+    }
+
+    pub(super) fn end(&mut self, now: Instant, connection: ConnectionId, manner: EndingManner) {
+        if let Some(attachment) = self.attachments.remove(&connection)
+            && !attachment.is_closing()
+        {
+            self.past_clients.handle_ended(now, &attachment, manner);
+            self.lost = Some(now);
+            // What was sent last may not have arrived.
+            if let Some(Offset(sent)) = attachment.position() {
+                self.hold(now, Offset(sent.saturating_sub(MAX_WINDOW)));
+            }
+        }
+        if self.size_owner == Some(connection) {
+            self.size_owner = None;
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! One client that is attached to a session: how far it is, and what it is sent next.
+
+use std::time::{Duration, Instant};
+
+use psess_protocol::codec;
+use psess_protocol::frame::{self, Kind, MAX_BODY, MAX_TERMINAL_BYTES};
+use psess_protocol::heartbeat::Heartbeat;
+use psess_protocol::identity::{ClientId, Generation};
+use psess_protocol::message::{Attach, History, Replay, ReplayPurpose, ServerMessage};
+use psess_protocol::offset::{InputOffset, Offset};
+use psess_protocol::outcome::Outcome;
+use psess_protocol::size::Size;
+use psess_protocol::terminal::{Picture, Terminal};
+
+use super::credit::{self, Credit};
+use super::question::Questions;
+use crate::output_log::OutputLog;
+
+/// A picture for another size is drawn at most so often: 60 times a second.
+const FRAME_TIME: Duration = Duration::from_micros(16_667);
+
+/// Input that the pty took is reported after this, when no output came to go along with.
+const REPORT_AFTER: Duration = Duration::from_millis(50);
+
+/// So much input is reported at once: the client holds back what is not.
+const REPORT_BYTES: u64 = 16 << 10;
+
+/// A ping is answered in this time, or the link is suspect.
+const SUSPECT: Duration = Duration::from_secs(5);
+
+/// Terminal bytes in one frame: more would make others wait for their echo.
+const CHUNK: usize = 16 << 10;
+
+/// A client attached to a session.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    pub(crate) client: ClientId,
+    pub(crate) generation: Generation,
+    pub(crate) size: Size,
+    pub(crate) read_only: bool,
+    pub(crate) heartbeat: Heartbeat,
+    /// When its user last typed, or attached.
+    pub(crate) touched: Instant,
+    pub(crate) credit: Credit,
+    cursor: Cursor,
+    /// Frames that overtake terminal bytes.
+    messages: Vec<u8>,
+    report: Report,
+    closing: bool,
+    told_outcome: bool,
+    next_draw: Option<Instant>,
+    /// What was handed out last is still being written: nothing is due before that is done.
+    is_writing: bool,
+}
+
+/// What the client was told of its input.
+#[derive(Debug, Default)]
+struct Report {
+    said: InputOffset,
+    written: InputOffset,
+    due: Option<Instant>,
+}
+
+/// Where a client is.
+#[derive(Debug)]
+enum Cursor {
+    /// It has all output before this, and gets the log from here on.
+    Log(Offset),
+    /// It is being sent a replay.
+    Replay {
+        bytes: Vec<u8>,
+        sent: usize,
+        then: Then,
+    },
+    /// Its terminal has another size: it is shown a picture.
+    View(Picture),
+}
+
+/// What follows a replay.
+#[derive(Debug)]
+enum Then {
+    Log(Offset),
+    View(Picture),
+}
+
+impl Attachment {
+    pub(crate) fn new(now: Instant, attach: &Attach) -> Self {
+        // Only a client of this machine asks for none in this way.
+        let bounds = match attach.heartbeat_ms {
+            0 => credit::NEAR,
+            _ => credit::FAR,
+        };
+        Self {
+            client: attach.client,
+            generation: attach.generation,
+            size: attach.size.clamped(),
+            read_only: attach.read_only,
+            heartbeat: Heartbeat::of_server(now, attach.heartbeat_ms),
+            touched: now,
+            credit: Credit::new(bounds),
+            cursor: Cursor::View(Picture::default()),
+            messages: Vec::new(),
+            report: Report::default(),
+            closing: false,
+            told_outcome: false,
+            next_draw: None,
+            is_writing: false,
+        }
+    }
+
+    /// Goes on from a position in the log.
+    pub(crate) fn follow(&mut self, position: Offset) {
+        self.cursor = Cursor::Log(position);
+    }
+
+    /// Sends a replay of what the terminal shows now, and goes on from the log's end.
+    pub(crate) fn send_replay(
+        &mut self,
+        terminal: &Terminal,
+        log: &OutputLog,
+        history: History,
+        purpose: ReplayPurpose,
+    ) {
+        let position = log.end();
+        let bytes = terminal.replay(history);
+        self.announce(&bytes, Some(position), purpose);
+        self.cursor = Cursor::Replay {
+            bytes,
+            sent: 0,
+            then: Then::Log(position),
+        };
+    }
+
+    /// Sends a picture of what the terminal shows, for this client's own size.
+    pub(crate) fn send_view(&mut self, terminal: &Terminal, purpose: ReplayPurpose) {
+        let mut picture = Picture::default();
+        let bytes = terminal.draw(self.size, &mut picture);
+        self.announce(&bytes, None, purpose);
+        self.cursor = Cursor::Replay {
+            bytes,
+            sent: 0,
+            then: Then::View(picture),
+        };
+    }
+
+    /// Where its copy of the log ends, when it follows the log.
+    pub(crate) fn position(&self) -> Option<Offset> {
+        match &self.cursor {
+            Cursor::Log(position) => Some(*position),
+            Cursor::Replay {
+                then: Then::Log(position),
+                ..
+            } => Some(*position),
+            Cursor::Replay {
+                then: Then::View(_),
+                ..
+            }
+            | Cursor::View(_) => None,
+        }
+    }
+
+    /// Whether a ping has gone unanswered for so long that its terminal may be out of reach.
+    pub(crate) fn is_suspect(&self, now: Instant) -> bool {
+        let asked = self.heartbeat.unanswered_since();
+        asked.is_some_and(|asked| now.saturating_duration_since(asked) > SUSPECT)
+    }
+
+    /// Whether it is shown a picture instead of the log.
+    pub(crate) fn is_view(&self) -> bool {
+        self.position().is_none()
+    }
+
+    /// The pty took this client's input up to an offset. It is said with the next output, which
+    /// usually is the echo, or after a while: a message of its own would wake the client twice
+    /// for each key.
+    pub(crate) fn report_input(&mut self, now: Instant, written: InputOffset) {
+        self.report.written = written;
+        let unsaid = written.bytes_since(self.report.said);
+        let due = if unsaid >= REPORT_BYTES {
+            now
+        } else {
+            now + REPORT_AFTER
+        };
+        self.report.due = Some(self.report.due.map_or(due, |earlier| earlier.min(due)));
+    }
+
+    /// When a report of input is due.
+    pub(crate) fn next_report(&self) -> Option<Instant> {
+        self.report.due.filter(|_| !self.is_writing)
+    }
+
+    /// Queues the report of input that is due by `now`.
+    fn send_report(&mut self, now: Option<Instant>) {
+        let due = self
+            .report
+            .due
+            .is_some_and(|due| now.is_none_or(|now| due <= now));
+        if due {
+            self.report.due = None;
+            self.report.said = self.report.written;
+            self.send(&ServerMessage::InputWritten(self.report.written));
+        }
+    }
+
+    /// Whether output waits for this client, and may be sent.
+    fn has_output(&self, log: &OutputLog) -> bool {
+        let waits = match &self.cursor {
+            Cursor::Log(position) => *position < log.end(),
+            Cursor::Replay { .. } => true,
+            Cursor::View(_) => false,
+        };
+        waits && self.credit.available() > 0
+    }
+
+    /// Queues a message; it overtakes terminal bytes.
+    pub(crate) fn send(&mut self, message: &ServerMessage) {
+        let body = codec::encode(message).expect("the server's messages to a link are small");
+        frame::encode(Kind::Message, &[&body], &mut self.messages);
+    }
+
+    /// Sends this last message, then closes.
+    pub(crate) fn send_last(&mut self, message: &ServerMessage) {
+        if !self.closing {
+            self.send(message);
+            self.closing = true;
+        }
+    }
+
+    /// Tells how the program ended; whether that was news. The client answers by leaving.
+    pub(crate) fn tell_outcome(&mut self, outcome: Outcome) -> bool {
+        let news = !std::mem::replace(&mut self.told_outcome, true);
+        if news {
+            self.send(&ServerMessage::Finished(outcome));
+        }
+        news
+    }
+
+    /// Whether it was told how the program ended.
+    pub(crate) fn is_told_outcome(&self) -> bool {
+        self.told_outcome
+    }
+
+    /// Whether the connection is to be closed once all is sent.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Whether everything there is was sent.
+    pub(crate) fn is_caught_up(&self, log: &OutputLog) -> bool {
+        match &self.cursor {
+            Cursor::Log(position) => *position == log.end(),
+            Cursor::Replay { .. } => false,
+            Cursor::View(_) => self.next_draw.is_none(),
+        }
+    }
+
+    /// The screen changed: a picture is to be drawn anew.
+    pub(crate) fn handle_change(&mut self, now: Instant) {
+        if self.is_view() && self.next_draw.is_none() {
+            self.next_draw = Some(now);
+        }
+    }
+
+    /// When a picture is due.
+    pub(crate) fn next_draw(&self) -> Option<Instant> {
+        match self.cursor {
+            Cursor::View(_) if self.credit.available() > 0 && !self.is_writing => self.next_draw,
+            Cursor::View(_) | Cursor::Log(_) | Cursor::Replay { .. } => None,
+        }
+    }
+
+    /// Appends frames to `out` until that holds about `enough` bytes, or there is no more to
+    /// send, or no credit. `false` when the log no longer holds what comes next.
+    #[must_use]
+    pub(crate) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        log: &OutputLog,
+        terminal: &Terminal,
+        questions: &Questions,
+        enough: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let before = out.len();
+        let soon = self.closing || self.has_output(log) || !self.messages.is_empty();
+        self.send_report(if soon { None } else { Some(now) });
+        out.append(&mut self.messages);
+        while !self.closing && out.len() < enough {
+            let room = self.credit.available().min(CHUNK);
+            let (sent, next) = match &mut self.cursor {
+                Cursor::Log(position) => {
+                    let Some(bytes) = log.slice(*position, room.min(MAX_TERMINAL_BYTES)) else {
+                        return false;
+                    };
+                    if bytes.is_empty() {
+                        break;
+                    }
+                    encode_output(*position, bytes, questions, self.client, out);
+                    *position = position.advanced_by(bytes.len());
+                    (bytes.len(), None)
+                }
+                Cursor::Replay { bytes, sent, then } if *sent == bytes.len() => {
+                    let next = match then {
+                        Then::Log(position) => Cursor::Log(*position),
+                        Then::View(picture) => Cursor::View(std::mem::take(picture)),
+                    };
+                    (0, Some(next))
+                }
+                Cursor::Replay { bytes, sent, .. } => {
+                    if room == 0 {
+                        break;
+                    }
+                    let part = &bytes[*sent..(*sent + room.min(MAX_BODY)).min(bytes.len())];
+                    frame::encode(Kind::Replay, &[part], out);
+                    *sent += part.len();
+                    (part.len(), None)
+                }
+                Cursor::View(picture) => {
+                    if room == 0 || self.next_draw.is_none_or(|due| due > now) {
+                        break;
+                    }
+                    self.next_draw = None;
+                    let bytes = terminal.draw(self.size, picture);
+                    if bytes.is_empty() {
+                        break;
+                    }
+                    let then = Then::View(std::mem::take(picture));
+                    self.cursor = Cursor::Replay {
+                        bytes: Vec::new(),
+                        sent: 0,
+                        then,
+                    };
+                    self.announce_update(bytes, out);
+                    (0, None)
+                }
+            };
+            self.credit.handle_sent(now, sent);
+            if let Some(next) = next {
+                if matches!(next, Cursor::View(_)) {
+                    self.next_draw = Some(now + FRAME_TIME);
+                }
+                self.cursor = next;
+            }
+        }
+        self.is_writing = out.len() > before;
+        if self.is_writing {
+            self.heartbeat.handle_sent(now);
+        }
+        true
+    }
+
+    fn announce(&mut self, bytes: &[u8], position: Option<Offset>, purpose: ReplayPurpose) {
+        self.next_draw = None;
+        let length = bytes.len() as u64;
+        self.send(&ServerMessage::Replay(Replay {
+            length,
+            position,
+            purpose,
+        }));
+    }
+
+    /// An update is announced right here: all messages before it are in `out` already.
+    fn announce_update(&mut self, update: Vec<u8>, out: &mut Vec<u8>) {
+        self.announce(&update, None, ReplayPurpose::Update);
+        out.append(&mut self.messages);
+        if let Cursor::Replay { bytes, .. } = &mut self.cursor {
+            *bytes = update;
+        }
+    }
+}
+
+/// Appends output, without the queries that others answer.
+fn encode_output(
+    position: Offset,
+    bytes: &[u8],
+    questions: &Questions,
+    client: ClientId,
+    out: &mut Vec<u8>,
+) {
+    frame::encode_output(position, bytes, out);
+    let sent = out.len() - bytes.len();
+    questions.blank(client, position, &mut out[sent..]);
+}

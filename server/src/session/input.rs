@@ -1,0 +1,121 @@
+//! Input: what clients type, once and in order, to the program.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use psess_protocol::message::{Failure, FailureKind};
+use psess_protocol::offset::InputOffset;
+
+use super::{ConnectionId, SKIP_BYTES, Session, protocol_failure};
+
+impl Session {
+    /// An attached client typed `bytes` at `offset`. What was taken before is dropped; what is
+    /// new goes to the program, and is reported by `InputWritten` when the pty took it.
+    ///
+    /// # Errors
+    /// When bytes before `offset` are missing, or the program has far too much to read: the
+    /// connection is to be closed; the client sends them again.
+    pub fn handle_input(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        offset: InputOffset,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        let Some(attachment) = self.attachments.get_mut(&connection) else {
+            return Ok(());
+        };
+        attachment.heartbeat.handle_received(now);
+        if attachment.read_only {
+            let end = offset.advanced_by(bytes.len());
+            attachment.report_input(now, end);
+            return Ok(());
+        }
+        let client = attachment.client;
+        let taken = self.journal.input_offset(client);
+        // What a program that has ended does not read is not taken, so gaps follow.
+        let runs = self.record.outcome.is_none();
+        if runs && offset > taken {
+            return Err(protocol_failure("input that leaves a gap"));
+        }
+        let known = taken.bytes_since(offset) as usize;
+        let Some(new) = bytes.get(known..).filter(|new| !new.is_empty()) else {
+            return Ok(());
+        };
+        attachment.touched = now;
+        self.active = now;
+        if runs {
+            self.journal
+                .append_input(client, new)
+                .map_err(|error| Failure {
+                    kind: FailureKind::Limit,
+                    message: format!("'{}' takes no input: {error}", self.record.name),
+                })?;
+        }
+        self.follow_size_of(now, connection);
+        if asks_to_stop(new) {
+            self.skip_ahead(connection);
+        }
+        Ok(())
+    }
+
+    /// Ctrl-C in a flood: the user wants to see what comes after it, not what lies before.
+    pub(super) fn skip_ahead(&mut self, connection: ConnectionId) {
+        let end = self.journal.log.end();
+        let unsent = self
+            .position(connection)
+            .map_or(0, |position| end.bytes_since(position));
+        if unsent >= SKIP_BYTES {
+            self.with_attachment(connection, |session, attachment| {
+                let position = attachment.position().unwrap_or(end);
+                session.bring_forward(attachment, position, 0);
+            });
+        }
+    }
+
+    /// Whether input waits for the program.
+    #[must_use]
+    pub fn has_input(&self) -> bool {
+        !self.journal.input.is_empty()
+    }
+
+    /// Hands input to the program, as much as the pty takes, and reports it to the clients.
+    ///
+    /// # Errors
+    /// `WouldBlock` while the program does not read; others when the pty is gone.
+    pub fn deliver_input(&mut self, now: Instant, pty: BorrowedFd<'_>) -> io::Result<()> {
+        let result = self.journal.deliver_input(pty);
+        self.report_input(now);
+        result
+    }
+
+    /// Takes all input, as a program would read it. For simulations.
+    ///
+    /// # Errors
+    /// As `Journal::take_input`.
+    pub fn take_input(&mut self, now: Instant) -> io::Result<Vec<u8>> {
+        let input = self.journal.take_input();
+        self.report_input(now);
+        input
+    }
+
+    pub(super) fn report_input(&mut self, now: Instant) {
+        while let Some((client, offset)) = self.journal.input.next_delivered() {
+            let mut attachments = self.attachments.values_mut();
+            if let Some(attachment) = attachments.find(|attachment| attachment.client == client) {
+                attachment.report_input(now, offset);
+            }
+        }
+    }
+}
+
+/// Whether a key in `typed` stops or suspends a program: Ctrl-C, Ctrl-Z, Ctrl-\, as bytes or in
+/// the kitty keyboard protocol.
+fn asks_to_stop(typed: &[u8]) -> bool {
+    let encoded: [&[u8]; 3] = [b"\x1b[99;5u", b"\x1b[122;5u", b"\x1b[92;5u"];
+    typed.iter().any(|byte| matches!(byte, 0x03 | 0x1a | 0x1c))
+        || encoded
+            .iter()
+            .any(|key| typed.windows(key.len()).any(|window| window == *key))
+}

@@ -1,0 +1,40 @@
+//! How many lines had scrolled off by which offset: tells a client how much it missed.
+
+use std::collections::VecDeque;
+
+use psess_protocol::offset::Offset;
+
+/// One milestone each so many bytes.
+const SPACING: u64 = 64 << 10;
+
+/// Milestones kept: enough for all that the log can hold.
+const MAX: usize = 1024;
+
+/// Lines scrolled off, by offset.
+#[derive(Debug, Default)]
+pub(crate) struct Milestones {
+    passed: VecDeque<(Offset, u64)>,
+}
+
+impl Milestones {
+    /// Output now reaches `end`, and `lines` have scrolled off.
+    pub(crate) fn pass(&mut self, end: Offset, lines: u64) {
+        let last = self.passed.back().map(|(offset, _)| *offset);
+        if last.is_some_and(|last| end.bytes_since(last) < SPACING) {
+            return;
+        }
+        if self.passed.len() == MAX {
+            self.passed.pop_front();
+        }
+        self.passed.push_back((end, lines));
+    }
+
+    /// About how many lines scrolled off since `position`, of `lines` in all.
+    pub(crate) fn lines_since(&self, position: Offset, lines: u64) -> u64 {
+        let before = self
+            .passed
+            .partition_point(|(offset, _)| *offset <= position);
+        let milestone = self.passed.get(before.saturating_sub(1));
+        milestone.map_or(0, |(_, then)| lines.saturating_sub(*then))
+    }
+}

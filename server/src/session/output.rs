@@ -1,0 +1,183 @@
+//! Output: from the pty into the log, through the terminal model, and into the journal.
+
+use std::time::{Duration, Instant};
+
+use psess_protocol::identity::ClientId;
+use psess_protocol::message::History;
+use psess_protocol::offset::Offset;
+use psess_protocol::terminal::{Limits, Terminal};
+
+use super::Session;
+use super::attachment::Attachment;
+use crate::input_queue::NO_CLIENT;
+use crate::journal::{Handling, MAX_CHECKPOINT_BYTES};
+use crate::keeper::Predecessor;
+
+/// Output that is kept though nobody needs it, for clients that come back after a short loss.
+const KEEP_BYTES: u64 = 4 << 20;
+
+/// How long output is kept for a client whose link, or whose server, died: as far as the log has
+/// room.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// A checkpoint is written after so much output.
+const CHECKPOINT_EVERY: u64 = 4 << 20;
+
+/// Servers that may die of a session before its output is no longer looked at.
+const MAX_DEATHS: u32 = 3;
+
+/// A session that does no harm for so long is trusted again.
+const PROBATION: Duration = Duration::from_secs(60);
+
+impl Session {
+    /// A place for the next read from the pty; `handle_output` says how much came.
+    pub fn output_buffer(&mut self) -> &mut [u8] {
+        self.journal.log_spare()
+    }
+
+    /// The program printed `bytes`, into `output_buffer`.
+    pub fn handle_output(&mut self, now: Instant, bytes: usize) {
+        let position = self.journal.log.end();
+        self.journal.commit_output(bytes);
+        self.active = now;
+        self.handling(|session| session.feed(now, position));
+        self.forgive(now);
+        self.held = self.held.filter(|(_, until)| now < *until);
+        self.attachments
+            .values_mut()
+            .for_each(|attachment| attachment.handle_change(now));
+        self.trim();
+    }
+
+    pub(super) fn feed(&mut self, now: Instant, position: Offset) {
+        if self.set_aside {
+            return;
+        }
+        let bytes = self
+            .journal
+            .log
+            .slice(position, usize::MAX)
+            .expect("just committed");
+        let fed = self.terminal.fed_bytes();
+        self.terminal.feed(bytes);
+        let end = self.journal.log.end();
+        self.milestones.pass(end, self.terminal.scrolled_lines());
+        for query in self.terminal.take_queries() {
+            // The model counts what it was fed, the log what was printed.
+            let at = |place: u64| Offset(position.0.wrapping_add(place.wrapping_sub(fed)));
+            let range = at(query.range.start)..at(query.range.end);
+            let answerer = self.answerer(now, range.start);
+            if answerer.is_none() {
+                self.type_answer(&query.answer);
+            }
+            self.questions.push(range, answerer);
+        }
+        if end.bytes_since(self.journal.checkpoint_offset()) >= CHECKPOINT_EVERY {
+            self.write_checkpoint();
+        }
+    }
+
+    /// Whose terminal answers a query at `position`: that of the client touched last, of those
+    /// whose terminal will get it.
+    pub(super) fn answerer(&self, now: Instant, position: Offset) -> Option<ClientId> {
+        self.attachments
+            .values()
+            .filter(|attachment| !attachment.read_only && !attachment.is_closing())
+            .filter(|attachment| !attachment.is_suspect(now))
+            .filter(|attachment| attachment.position().is_some_and(|at| at <= position))
+            .max_by_key(|attachment| attachment.touched)
+            .map(|attachment| attachment.client)
+    }
+
+    pub(super) fn type_answer(&mut self, answer: &[u8]) {
+        // An answer for which there is no room is one that the program does not read anyway.
+        let _ = self.journal.append_input(NO_CLIENT, answer);
+    }
+
+    pub(super) fn write_checkpoint(&mut self) {
+        let lines = [History::All, History::Lines(1_000), History::None];
+        let replay = lines
+            .into_iter()
+            .map(|history| self.terminal.replay(history))
+            .find(|replay| replay.len() <= MAX_CHECKPOINT_BYTES);
+        // Without memory for a new one, the old one stays, and the log after it is longer.
+        if let Some(replay) = replay {
+            let _ = self.journal.write_checkpoint(self.terminal.size(), &replay);
+        }
+    }
+
+    /// Keeps output from `offset` on for a client that may come back.
+    pub(super) fn hold(&mut self, now: Instant, offset: Offset) {
+        let held = self.held.map_or(offset, |(held, _)| held.min(offset));
+        self.held = Some((held, now + HOLD));
+    }
+
+    pub(super) fn trim(&mut self) {
+        let end = self.journal.log.end();
+        let needed = self
+            .attachments
+            .values()
+            .filter_map(Attachment::position)
+            .chain(self.held.map(|(offset, _)| offset))
+            .chain([
+                self.journal.checkpoint_offset(),
+                Offset(end.0.saturating_sub(KEEP_BYTES)),
+            ])
+            .min();
+        self.journal.trim_log(needed.unwrap_or(end));
+        self.questions.trim(self.journal.log.start());
+    }
+
+    /// Recreates the terminal: the last checkpoint, and the log after it.
+    pub(super) fn recover(&mut self, limits: Limits, predecessor: Predecessor) {
+        let deaths = self.journal.count_death(predecessor);
+        self.set_aside = deaths >= MAX_DEATHS;
+        self.on_probation = deaths > 0;
+        // Whoever was attached may be anywhere in the log.
+        self.hold(self.recovered, self.journal.log.start());
+        let end = self.journal.log.end();
+        let checkpoint = self.journal.read_checkpoint();
+        let checkpoint = checkpoint.filter(|checkpoint| checkpoint.offset <= end);
+        if let Some(checkpoint) = &checkpoint {
+            self.terminal = Terminal::new(checkpoint.size, limits);
+            self.record.size = checkpoint.size;
+            // The server before this one may not have come to it.
+            self.pty_size = Some(checkpoint.size);
+        }
+        if self.set_aside {
+            return;
+        }
+        self.journal.set_handling(Handling::Recovering);
+        let mut position = self.journal.log.start();
+        if let Some(checkpoint) = checkpoint {
+            self.terminal.feed(&checkpoint.replay);
+            position = position.max(checkpoint.offset);
+        }
+        while let Some(bytes) = self.journal.log.slice(position, 64 << 10)
+            && !bytes.is_empty()
+        {
+            self.terminal.feed(bytes);
+            position = position.advanced_by(bytes.len());
+        }
+        self.journal.set_handling(Handling::Idle);
+        self.journal.forgive_failed_recoveries();
+        // What was asked before was answered before, or its asker has given up.
+        self.terminal.take_queries();
+    }
+
+    /// Does something with the session; a server that dies of it is counted.
+    pub(super) fn handling<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.journal.set_handling(Handling::Working);
+        let result = work(self);
+        self.journal.set_handling(Handling::Idle);
+        result
+    }
+
+    /// A session that was handled for a while without harm did not kill anybody.
+    fn forgive(&mut self, now: Instant) {
+        if self.on_probation && now.saturating_duration_since(self.recovered) > PROBATION {
+            self.on_probation = false;
+            self.journal.forgive_deaths();
+        }
+    }
+}

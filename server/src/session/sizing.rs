@@ -1,0 +1,66 @@
+//! Sizing: the session's size follows the client that typed last.
+
+use std::time::Instant;
+
+use psess_protocol::message::{History, ReplayPurpose};
+use psess_protocol::size::Size;
+
+use super::{ConnectionId, Session};
+
+impl Session {
+    /// The size that the pty must be given, once.
+    pub fn poll_pty_size(&mut self) -> Option<Size> {
+        self.pty_size.take()
+    }
+
+    pub(super) fn handle_resize(&mut self, now: Instant, connection: ConnectionId, size: Size) {
+        let Some(attachment) = self.attachments.get_mut(&connection) else {
+            return;
+        };
+        attachment.size = size.clamped();
+        let alone = self.attachments.len() == 1 && !self.attachments[&connection].read_only;
+        if self.size_owner == Some(connection) || alone {
+            self.size_owner = Some(connection);
+            self.handling(|session| session.set_size(now, size));
+        }
+        self.handling(|session| session.match_size(connection));
+    }
+
+    /// The session takes the size of the client that typed last.
+    pub(super) fn follow_size_of(&mut self, now: Instant, connection: ConnectionId) {
+        if self.size_owner != Some(connection) {
+            self.size_owner = Some(connection);
+            let size = self.attachments[&connection].size;
+            self.set_size(now, size);
+        }
+    }
+
+    pub(super) fn set_size(&mut self, now: Instant, size: Size) {
+        let size = size.clamped();
+        if self.terminal.size() == size {
+            return;
+        }
+        self.terminal.resize(size);
+        self.record.size = size;
+        self.pty_size = Some(size);
+        self.active = now;
+        // The log after a checkpoint is all of one size.
+        self.write_checkpoint();
+        let connections: Vec<_> = self.attachments.keys().copied().collect();
+        connections
+            .into_iter()
+            .for_each(|connection| self.match_size(connection));
+    }
+
+    /// Shows a client the log or a picture, as its size demands after a change of either.
+    pub(super) fn match_size(&mut self, connection: ConnectionId) {
+        self.with_attachment(connection, |session, attachment| {
+            let same = attachment.size.same_cells(session.terminal.size()) || session.set_aside;
+            // A terminal that is resized with the session reflows by itself.
+            if same == attachment.is_view() || !same {
+                let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
+                session.show(attachment, History::None, purpose);
+            }
+        });
+    }
+}

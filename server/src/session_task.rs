@@ -1,0 +1,430 @@
+//! Runs one session: its main loop. It owns the [`Session`], the pty, and the write sides of the
+//! connections that are attached, and it is told everything else through its mailbox.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use psess_descriptor::{Blockage, Sink, Source};
+use psess_protocol::codec;
+use psess_protocol::frame::{self, Kind};
+use psess_protocol::message::{
+    Attach, ClientMessage, DetachReason, Failure, ServerMessage, SessionSummary, SessionUsage,
+};
+use psess_protocol::name::SessionName;
+use psess_protocol::offset::InputOffset;
+use psess_protocol::outcome::Outcome;
+use rustix::io::Errno;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
+
+use crate::clock::unix_time;
+use crate::pty;
+use crate::record::Record;
+use crate::registry::{Registry, Request};
+use crate::session::{ConnectionId, Session, Transmit};
+
+/// After so much of one session's output the others have their turn.
+const OUTPUT_TURN: usize = 16 << 10;
+
+/// Messages taken from the mailbox before the clients are written to.
+const MAILBOX_TURN: usize = 64;
+
+/// How many messages may wait in a session's mailbox; its senders wait then.
+pub(crate) const MAILBOX: usize = 256;
+
+/// What a session is told.
+pub(crate) enum Event {
+    /// A connection wants to attach.
+    Attach(Box<Arrival>),
+    /// A message of an attached client.
+    Message(ConnectionId, ClientMessage),
+    /// What an attached client typed.
+    Input(ConnectionId, InputOffset, Vec<u8>),
+    /// A connection ended.
+    Closed(ConnectionId),
+    /// The program ended, at a time in seconds since 1970.
+    Exited(Outcome, u64),
+    /// Somebody knows how the program ended, or ended it.
+    Seen,
+    /// Every client is to be detached.
+    DetachAll,
+    /// The session has another name now.
+    Renamed(SessionName),
+    /// Somebody asks for a line of the list.
+    Summarize(oneshot::Sender<SessionSummary>),
+    /// Somebody asks what the session takes.
+    Measure(oneshot::Sender<SessionUsage>),
+}
+
+/// A connection that wants to attach.
+pub(crate) struct Arrival {
+    pub(crate) connection: ConnectionId,
+    pub(crate) attach: Attach,
+    pub(crate) output: Sink,
+    /// Dropped when the connection is to end: its reader stops then.
+    pub(crate) open: oneshot::Sender<()>,
+}
+
+/// An attached connection's write side.
+struct Client {
+    output: Sink,
+    _open: oneshot::Sender<()>,
+    pending: Vec<u8>,
+    written: usize,
+    closing: bool,
+}
+
+/// A session that runs.
+pub(crate) struct SessionTask {
+    session: Session,
+    pty: Source,
+    pty_input: Blockage,
+    pty_ended: bool,
+    clients: BTreeMap<ConnectionId, Client>,
+    registry: Registry,
+}
+
+impl SessionTask {
+    /// A task for a session and the pty that its program runs on.
+    ///
+    /// # Errors
+    /// When the pty cannot be polled.
+    pub(crate) fn new(session: Session, pty: OwnedFd, registry: Registry) -> io::Result<Self> {
+        Ok(Self {
+            session,
+            pty_input: Blockage::default(),
+            pty: Source::new(pty)?,
+            pty_ended: false,
+            clients: BTreeMap::new(),
+            registry,
+        })
+    }
+
+    /// Runs until the session is over and somebody saw how it ended, or is forgotten (its
+    /// mailbox is closed).
+    pub(crate) async fn run(mut self, mut mailbox: mpsc::Receiver<Event>) {
+        loop {
+            self.transmit();
+            let timeout = self.session.poll_timeout();
+            let woken = tokio::select! {
+                biased;
+                event = mailbox.recv() => match event {
+                    Some(event) => Woken::Mail(event),
+                    None => return,
+                },
+                woken = poll_fn(|cx| self.poll_io(cx)) => woken,
+                () = sleep_until(timeout.unwrap_or_else(Instant::now).into()),
+                    if timeout.is_some() => Woken::Timeout,
+            };
+            let from_pty = matches!(woken, Woken::Pty);
+            match woken {
+                Woken::Mail(event) => {
+                    self.handle_event(event);
+                    for _ in 1..MAILBOX_TURN {
+                        let Ok(event) = mailbox.try_recv() else { break };
+                        self.handle_event(event);
+                    }
+                }
+                Woken::Timeout => self.session.handle_timeout(Instant::now()),
+                Woken::Written | Woken::Pty => {}
+            }
+            self.resize_pty();
+            if self.session.has_input() {
+                self.deliver_input();
+            }
+            if from_pty {
+                self.transmit();
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Attach(arrival) => self.attach(now, *arrival),
+            Event::Message(connection, message) => {
+                let result = self.session.handle_message(now, connection, &message);
+                self.close_on_failure(connection, result);
+            }
+            Event::Input(connection, offset, bytes) => {
+                let result = self.session.handle_input(now, connection, offset, &bytes);
+                self.close_on_failure(connection, result);
+            }
+            Event::Closed(connection) => self.close(connection),
+            Event::Exited(outcome, time) => {
+                self.session.handle_exit(outcome, time);
+                self.save();
+                if self.pty_ended {
+                    self.session.handle_end_of_output();
+                }
+            }
+            Event::Seen => self.session.handle_seen(),
+            Event::DetachAll => self.session.detach_all(DetachReason::ByOther),
+            Event::Renamed(name) => {
+                self.session.record.name = name;
+                self.save();
+            }
+            // Whoever asked may have gone.
+            Event::Summarize(reply) => {
+                let _ = reply.send(self.summary(now));
+            }
+            Event::Measure(reply) => {
+                let _ = reply.send(self.session.usage());
+            }
+        }
+    }
+
+    fn attach(&mut self, now: Instant, arrival: Arrival) {
+        let Arrival {
+            connection,
+            attach,
+            output,
+            open,
+        } = arrival;
+        let mut client = Client {
+            output,
+            _open: open,
+            pending: Vec::new(),
+            written: 0,
+            closing: false,
+        };
+        match self.session.attach(now, connection, &attach) {
+            Ok(()) => {
+                self.session.record.attached = unix_time();
+                self.save();
+            }
+            Err(failure) => {
+                encode(&ServerMessage::Failed(failure), &mut client.pending);
+                client.closing = true;
+            }
+        }
+        self.clients.insert(connection, client);
+        while let Some(connection) = self.session.poll_closed() {
+            self.clients.remove(&connection);
+        }
+    }
+
+    fn close_on_failure(&mut self, connection: ConnectionId, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            tracing::warn!("{}: {}", self.session.record.name, failure.message);
+            self.close(connection);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        self.session.handle_closed(Instant::now(), connection);
+        self.clients.remove(&connection);
+    }
+
+    /// Fills and writes what each client can take now.
+    fn transmit(&mut self) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let connections: Vec<_> = self.clients.keys().copied().collect();
+        for connection in connections {
+            // Whether it blocks is seen by the loop, with its own waker.
+            let _ = self.poll_transmit(connection, &mut cx);
+        }
+        while let Some(connection) = self.session.poll_closed() {
+            self.clients.remove(&connection);
+        }
+        let seen = self.session.outcome().is_some() && self.session.was_seen();
+        if seen && self.clients.is_empty() {
+            self.registry.forget(self.session.record.id);
+        }
+    }
+
+    /// Writes to one client until it takes no more (pending), or there is no more for it.
+    fn poll_transmit(&mut self, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some(client) = self.clients.get_mut(&connection) else {
+                return Poll::Ready(());
+            };
+            if client.written == client.pending.len() {
+                client.pending.clear();
+                client.written = 0;
+                if client.closing {
+                    self.close(connection);
+                    return Poll::Ready(());
+                }
+                let now = Instant::now();
+                let next = self
+                    .session
+                    .poll_transmit(now, connection, &mut client.pending);
+                client.closing = next == Transmit::ThenClose;
+                if client.pending.is_empty() && !client.closing {
+                    client.pending.shrink_to(4096);
+                    return Poll::Ready(());
+                }
+                continue;
+            }
+            match client
+                .output
+                .poll_write(cx, &client.pending[client.written..])
+            {
+                Poll::Ready(Ok(written)) => client.written += written,
+                Poll::Ready(Err(_)) => {
+                    self.close(connection);
+                    return Poll::Ready(());
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Ready once the pty, or a client that was blocked, was read or written.
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
+        let written = self.poll_clients(cx).map(|()| Woken::Written);
+        match self.poll_pty(cx) {
+            Poll::Ready(()) => Poll::Ready(Woken::Pty),
+            Poll::Pending => written,
+        }
+    }
+
+    /// Ready once a client that was blocked was written to.
+    fn poll_clients(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let blocked: Vec<_> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.written < client.pending.len())
+            .map(|(connection, _)| *connection)
+            .collect();
+        let mut any = Poll::Pending;
+        for connection in blocked {
+            if self.poll_transmit(connection, cx).is_ready() {
+                any = Poll::Ready(());
+            }
+        }
+        any
+    }
+
+    /// Ready once something was read from the pty, or it takes input again.
+    fn poll_pty(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut read = 0;
+        while !self.pty_ended && read < OUTPUT_TURN {
+            match self.poll_output(cx) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.session.handle_output(Instant::now(), count);
+                    read += count;
+                }
+                // EIO: the last process that had the terminal open is gone.
+                Poll::Ready(Ok(_) | Err(_)) => {
+                    self.pty_ended = true;
+                    if self.session.record.outcome.is_some() {
+                        self.session.handle_end_of_output();
+                    }
+                    return Poll::Ready(());
+                }
+                Poll::Pending if self.is_last_of_output() => {
+                    self.session.handle_end_of_output();
+                    return Poll::Ready(());
+                }
+                Poll::Pending => break,
+            }
+        }
+        if read > 0 {
+            return Poll::Ready(());
+        }
+        if self.session.has_input() && !self.pty_ended {
+            let session = &mut self.session;
+            return self
+                .pty_input
+                .poll_io(self.pty.as_fd(), cx, |pty| {
+                    session.deliver_input(Instant::now(), pty)
+                })
+                .map(drop);
+        }
+        Poll::Pending
+    }
+
+    /// Reads from the pty, when something is there.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = self.pty.poll_read(cx, self.session.output_buffer());
+        if read.is_ready() || !self.is_last_of_output() {
+            return read;
+        }
+        // That nothing came since the last read does not say that all was read: a read does,
+        // as it waits for what is on its way through the terminal (n_tty_read of Linux).
+        match rustix::io::read(&self.pty, self.session.output_buffer()) {
+            Err(Errno::AGAIN | Errno::INTR) => Poll::Pending,
+            result => Poll::Ready(result.map_err(io::Error::from)),
+        }
+    }
+
+    /// Whether the program is gone and what it printed last is still to be read. What it left
+    /// running in the background may hold the terminal for ever.
+    fn is_last_of_output(&self) -> bool {
+        self.session.record.outcome.is_some() && self.session.outcome().is_none()
+    }
+
+    fn deliver_input(&mut self) {
+        // A program that does not read is waited for by `poll_pty`; one that is gone is
+        // reported by the keeper.
+        let _ = self.session.deliver_input(Instant::now(), self.pty.as_fd());
+    }
+
+    fn resize_pty(&mut self) {
+        if let Some(size) = self.session.poll_pty_size()
+            && let Err(error) = pty::resize(&self.pty, size)
+        {
+            tracing::warn!(
+                "{}: cannot resize the pty: {error}",
+                self.session.record.name
+            );
+        }
+    }
+
+    fn save(&self) {
+        self.registry
+            .send(Request::Save(Box::new(self.session.record.clone())));
+    }
+
+    fn summary(&self, now: Instant) -> SessionSummary {
+        let unix = unix_time();
+        let Record {
+            id,
+            name,
+            command,
+            created,
+            size,
+            pid,
+            outcome,
+            ..
+        } = &self.session.record;
+        SessionSummary {
+            id: *id,
+            name: name.clone(),
+            command: command.clone(),
+            title: self.session.title().to_owned(),
+            created: *created,
+            finished: *outcome,
+            clients: u32::try_from(self.session.connections().count()).unwrap_or(u32::MAX),
+            lost: self
+                .session
+                .lost(now)
+                .map(|ago| unix.saturating_sub(ago.as_secs())),
+            active: unix.saturating_sub(self.session.idle(now).as_secs()),
+            size: *size,
+            pid: *pid,
+        }
+    }
+}
+
+enum Woken {
+    Mail(Event),
+    Written,
+    Pty,
+    Timeout,
+}
+
+/// Appends a message as a frame.
+pub(crate) fn encode(message: &ServerMessage, out: &mut Vec<u8>) {
+    match codec::encode(message) {
+        Ok(body) => frame::encode(Kind::Message, &[&body], out),
+        Err(error) => tracing::error!("a message cannot be sent: {error}"),
+    }
+}

@@ -1,0 +1,600 @@
+//! What a session does for its clients, in simulated time.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use psess_protocol::codec;
+use psess_protocol::frame::{Decoder, Frame};
+use psess_protocol::identity::{ClientId, Generation, SessionId};
+use psess_protocol::message::{
+    Attach, ClientMessage, DetachReason, Ending, EndingManner, FailureKind, History,
+    NO_HEARTBEAT_MS, ReplayPurpose, ServerMessage, Target,
+};
+use psess_protocol::offset::{InputOffset, Offset};
+use psess_protocol::outcome::Outcome;
+use psess_protocol::size::Size;
+use psess_protocol::terminal::Limits;
+use psess_server::journal::{Handling, Journal};
+use psess_server::keeper::Predecessor;
+use psess_server::record::Record;
+use psess_server::session::{ConnectionId, Session, Transmit};
+
+const ANN: ClientId = ClientId([1; 16]);
+const BOB: ClientId = ClientId([2; 16]);
+
+/// What a client was sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Sent {
+    Message(ServerMessage),
+    Output(Offset, Vec<u8>),
+    Replay(Vec<u8>),
+}
+
+fn session() -> (Session, Instant) {
+    let now = Instant::now();
+    (
+        Session::new(
+            now,
+            record(),
+            Journal::unshared().unwrap(),
+            Limits::default(),
+        ),
+        now,
+    )
+}
+
+fn record() -> Record {
+    Record {
+        id: SessionId([9; 16]),
+        name: "work".parse().unwrap(),
+        command: String::new(),
+        created: 0,
+        attached: 0,
+        size: Size::new(24, 80),
+        pid: 1,
+        outcome: None,
+    }
+}
+
+fn attach(client: ClientId, generation: u64, position: Option<u64>) -> Attach {
+    Attach {
+        session: Target::Latest,
+        client,
+        generation: Generation(generation),
+        size: Size::new(24, 80),
+        position: position.map(Offset),
+        history: History::All,
+        read_only: false,
+        heartbeat_ms: 0,
+        detach_others: false,
+    }
+}
+
+fn print(session: &mut Session, now: Instant, text: &[u8]) {
+    for part in text.chunks(4000) {
+        session.output_buffer()[..part.len()].copy_from_slice(part);
+        session.handle_output(now, part.len());
+    }
+}
+
+fn sent(session: &mut Session, now: Instant, connection: u64) -> (Vec<Sent>, Transmit) {
+    let mut wire = Vec::new();
+    let transmit = session.poll_transmit(now, ConnectionId(connection), &mut wire);
+    let mut decoder = Decoder::new();
+    let mut rest = wire.as_slice();
+    let mut sent = Vec::new();
+    while !rest.is_empty() {
+        let taken = decoder.feed(rest);
+        rest = &rest[taken..];
+        while let Some(frame) = decoder.next().unwrap() {
+            sent.push(match frame {
+                Frame::Message(body) => Sent::Message(codec::decode(body).unwrap()),
+                Frame::Output(offset, bytes) => Sent::Output(offset, bytes.to_vec()),
+                Frame::Replay(bytes) => Sent::Replay(bytes.to_vec()),
+                Frame::Input(..) => panic!("a server sends no input"),
+            });
+        }
+    }
+    (sent, transmit)
+}
+
+fn output(sent: &[Sent]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for sent in sent {
+        if let Sent::Output(_, output) = sent {
+            bytes.extend_from_slice(output);
+        }
+    }
+    bytes
+}
+
+fn attached(sent: &[Sent]) -> (bool, InputOffset) {
+    let found = sent.iter().find_map(|sent| match sent {
+        Sent::Message(ServerMessage::Attached(attached)) => {
+            Some((attached.resumed, attached.input))
+        }
+        _ => None,
+    });
+    found.expect("Attached was sent")
+}
+
+#[test]
+fn a_client_that_resumes_gets_what_it_missed_and_no_more() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    print(&mut session, now, b"before ");
+    let _ = sent(&mut session, now, 1);
+    session.handle_closed(now, ConnectionId(1));
+    print(&mut session, now, b"while away");
+    session
+        .attach(now, ConnectionId(2), &attach(ANN, 2, Some(7)))
+        .unwrap();
+    let (sent, _) = sent(&mut session, now, 2);
+    assert!(attached(&sent).0);
+    assert_eq!(output(&sent), b"while away");
+}
+
+#[test]
+fn a_position_beyond_the_log_is_answered_by_a_replay() {
+    let (mut session, now) = session();
+    print(&mut session, now, b"hello");
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 2, Some(6)))
+        .unwrap();
+    let (sent, _) = sent(&mut session, now, 1);
+    assert!(!attached(&sent).0);
+    let replay = sent.iter().find_map(|sent| match sent {
+        Sent::Message(ServerMessage::Replay(replay)) => Some(replay),
+        _ => None,
+    });
+    let replay = replay.expect("a replay is announced");
+    assert_eq!(replay.position, Some(Offset(5)));
+    assert_eq!(replay.purpose, ReplayPurpose::CatchUp { skipped_lines: 0 });
+}
+
+#[test]
+fn input_is_taken_once_whatever_is_sent_again() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    session
+        .handle_input(now, ConnectionId(1), InputOffset(0), b"abc")
+        .unwrap();
+    session.handle_closed(now, ConnectionId(1));
+    session
+        .attach(now, ConnectionId(2), &attach(ANN, 2, None))
+        .unwrap();
+    assert_eq!(attached(&sent(&mut session, now, 2).0).1, InputOffset(3));
+    session
+        .handle_input(now, ConnectionId(2), InputOffset(0), b"abcde")
+        .unwrap();
+    session
+        .handle_input(now, ConnectionId(2), InputOffset(2), b"cde")
+        .unwrap();
+    assert_eq!(session.take_input(now).unwrap(), b"abcde");
+    let gap = session.handle_input(now, ConnectionId(2), InputOffset(7), b"x");
+    assert_eq!(gap.unwrap_err().kind, FailureKind::Protocol);
+    assert_eq!(sent(&mut session, now, 2).0, []);
+    let due = session.poll_timeout().expect("the report is due");
+    let written = Sent::Message(ServerMessage::InputWritten(InputOffset(5)));
+    assert_eq!(sent(&mut session, due, 2).0, [written]);
+    assert_eq!(session.poll_timeout(), None);
+}
+
+#[test]
+fn what_the_program_read_is_reported_along_with_its_echo() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    let _ = sent(&mut session, now, 1);
+    session
+        .handle_input(now, ConnectionId(1), InputOffset(0), b"x")
+        .unwrap();
+    session.take_input(now).unwrap();
+    print(&mut session, now, b"x");
+    let written = Sent::Message(ServerMessage::InputWritten(InputOffset(1)));
+    let echo = Sent::Output(Offset(0), b"x".to_vec());
+    assert_eq!(sent(&mut session, now, 1).0, [written, echo]);
+}
+
+#[test]
+fn the_higher_generation_takes_over_and_the_lower_is_refused() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    session
+        .attach(now, ConnectionId(2), &attach(ANN, 3, None))
+        .unwrap();
+    assert_eq!(session.poll_closed(), Some(ConnectionId(1)));
+    let late = session.attach(now, ConnectionId(3), &attach(ANN, 2, None));
+    assert_eq!(late.unwrap_err().kind, FailureKind::Superseded);
+    session.handle_closed(now, ConnectionId(2));
+    let later = session.attach(now, ConnectionId(4), &attach(ANN, 2, None));
+    assert_eq!(later.unwrap_err().kind, FailureKind::Superseded);
+}
+
+#[test]
+fn a_client_that_writes_nothing_is_sent_no_more_than_its_window() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    session
+        .attach(now, ConnectionId(2), &attach(BOB, 1, None))
+        .unwrap();
+    let mut total = [0; 3];
+    for _ in 0..200 {
+        print(&mut session, now, &[b'x'; 8000]);
+        let taken = output(&sent(&mut session, now, 1).0).len();
+        total[1] += taken;
+        total[2] += output(&sent(&mut session, now, 2).0).len();
+        let written = ClientMessage::Written(u64::MAX);
+        session
+            .handle_message(now, ConnectionId(2), &written)
+            .unwrap();
+    }
+    assert!(
+        total[1] <= 64 << 10,
+        "the stopped client was sent {}",
+        total[1]
+    );
+    assert_eq!(total[2], 200 * 8000);
+}
+
+#[test]
+fn ctrl_c_in_a_flood_skips_to_its_end() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    let _ = sent(&mut session, now, 1);
+    print(&mut session, now, &b"line\r\n".repeat(50_000));
+    let before = output(&sent(&mut session, now, 1).0).len();
+    session
+        .handle_input(now, ConnectionId(1), InputOffset(0), b"\x03")
+        .unwrap();
+    session
+        .handle_message(now, ConnectionId(1), &ClientMessage::Written(u64::MAX))
+        .unwrap();
+    print(&mut session, now, b"^C\r\n$ ");
+    let (sent, _) = sent(&mut session, now, 1);
+    assert!(sent.iter().any(|sent| matches!(
+        sent,
+        Sent::Message(ServerMessage::Replay(replay))
+            if matches!(replay.purpose, ReplayPurpose::CatchUp { .. })
+    )));
+    assert!(before <= 64 << 10);
+    assert_eq!(output(&sent), b"^C\r\n$ ");
+}
+
+#[test]
+fn the_end_comes_after_the_last_output() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    print(&mut session, now, b"done\r\n");
+    session.handle_exit(Outcome::Exited(2), 1);
+    assert_eq!(sent(&mut session, now, 1).1, Transmit::GoOn);
+    session.handle_end_of_output();
+    let (sent, transmit) = sent(&mut session, now, 1);
+    assert_eq!(
+        sent,
+        [Sent::Message(ServerMessage::Finished(Outcome::Exited(2)))]
+    );
+    assert_eq!(transmit, Transmit::GoOn);
+    assert!(!session.was_seen(), "it may never have arrived");
+    session
+        .handle_message(now, ConnectionId(1), &ClientMessage::Detach)
+        .unwrap();
+    assert!(session.was_seen());
+}
+
+#[test]
+fn an_outcome_that_nobody_confirmed_is_told_to_the_next() {
+    let (mut session, now) = session();
+    session.handle_exit(Outcome::Exited(2), 1);
+    session.handle_end_of_output();
+    for connection in 1..4 {
+        session
+            .attach(
+                now,
+                ConnectionId(connection),
+                &attach(ANN, connection, Some(0)),
+            )
+            .unwrap();
+        let (sent, _) = sent(&mut session, now, connection);
+        let finished = Sent::Message(ServerMessage::Finished(Outcome::Exited(2)));
+        assert_eq!(sent.last(), Some(&finished));
+        session.handle_closed(now, ConnectionId(connection));
+        assert!(!session.was_seen());
+    }
+}
+
+#[test]
+fn a_client_that_comes_back_is_told_how_its_connection_was_seen_to_end() {
+    let (mut session, now) = session();
+    let second = Duration::from_secs(1);
+    let mut connection = 0;
+    let mut attach_at = |session: &mut Session, at: Instant| {
+        connection += 1;
+        let id = ConnectionId(connection);
+        session
+            .attach(at, id, &attach(ANN, connection, None))
+            .unwrap();
+        session
+            .handle_message(at, id, &ClientMessage::AskEnding)
+            .unwrap();
+        let (sent, _) = sent(session, at, connection);
+        let ending = sent.iter().find_map(|sent| match sent {
+            Sent::Message(ServerMessage::Ending(ending)) => Some(*ending),
+            _ => None,
+        });
+        (id, ending.expect("it is answered"))
+    };
+    let (first, ending) = attach_at(&mut session, now);
+    assert_eq!(ending, None);
+    let pong = ClientMessage::Pong(0);
+    session
+        .handle_message(now + 4 * second, first, &pong)
+        .unwrap();
+    session.handle_closed(now + 9 * second, first);
+    let (_, ending) = attach_at(&mut session, now + 12 * second);
+    let seen = |manner, ended_ago_ms, received_ago_ms, sent_ago_ms| Ending {
+        manner,
+        ended_ago_ms,
+        received_ago_ms,
+        sent_ago_ms,
+    };
+    let closed = seen(EndingManner::Closed, 3_000, 8_000, 12_000);
+    assert_eq!(ending, Some(closed));
+    let (_, ending) = attach_at(&mut session, now + 20 * second);
+    let replaced = seen(EndingManner::Replaced, 0, 8_000, 8_000);
+    assert_eq!(ending, Some(replaced));
+}
+
+/// A session whose last server ended like this while it handled it.
+fn recovered(file: &OwnedFd, input: &OwnedFd, end: Predecessor) -> Session {
+    let open = || Journal::open(file.try_clone().unwrap(), input.try_clone().unwrap()).unwrap();
+    open().set_handling(Handling::Working);
+    let now = Instant::now();
+    Session::after(end, now, record(), open(), Limits::default())
+}
+
+#[test]
+fn a_session_that_three_servers_crashed_on_is_set_aside() {
+    let mut journal = Journal::unshared().unwrap();
+    journal.log_spare()[..6].copy_from_slice(b"poison");
+    journal.commit_output(6);
+    let (file, input) = journal.descriptors().unwrap();
+    drop(journal);
+    for _ in 0..2 {
+        assert!(!recovered(&file, &input, Predecessor::Crashed).is_set_aside());
+    }
+    let mut session = recovered(&file, &input, Predecessor::Crashed);
+    assert!(session.is_set_aside());
+    assert!(session.title().contains("set aside"));
+    let now = Instant::now();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    print(&mut session, now, b"goes on");
+    assert_eq!(output(&sent(&mut session, now, 1).0), b"goes on");
+    // Killed or not: it stays so, until somebody restarts the server on purpose.
+    assert!(recovered(&file, &input, Predecessor::Killed).is_set_aside());
+    assert!(!recovered(&file, &input, Predecessor::Left).is_set_aside());
+}
+
+#[test]
+fn servers_that_are_killed_set_no_session_aside() {
+    let (file, input) = Journal::unshared().unwrap().descriptors().unwrap();
+    for _ in 0..20 {
+        assert!(!recovered(&file, &input, Predecessor::Killed).is_set_aside());
+    }
+}
+
+#[test]
+fn a_session_that_no_server_survives_taking_over_is_set_aside() {
+    let (file, input) = Journal::unshared().unwrap().descriptors().unwrap();
+    let journal = Journal::open(file, input).unwrap();
+    let deaths = (0..3).map(|_| {
+        journal.set_handling(Handling::Recovering);
+        journal.count_death(Predecessor::Killed)
+    });
+    assert_eq!(deaths.collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn the_pty_gets_the_size_that_a_dead_server_did_not_give_it() {
+    let mut journal = Journal::unshared().unwrap();
+    journal.write_checkpoint(Size::new(10, 40), b"").unwrap();
+    let (file, input) = journal.descriptors().unwrap();
+    drop(journal);
+    let mut session = recovered(&file, &input, Predecessor::Killed);
+    assert_eq!(session.poll_pty_size(), Some(Size::new(10, 40)));
+}
+
+#[test]
+fn keys_typed_after_the_end_are_dropped_and_break_no_link() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    session.handle_exit(Outcome::Exited(0), 1);
+    for (at, key) in [b"l", b"s"].into_iter().enumerate() {
+        let offset = InputOffset(at as u64);
+        session
+            .handle_input(now, ConnectionId(1), offset, key)
+            .unwrap();
+    }
+    assert_eq!(session.take_input(now).unwrap(), b"");
+}
+
+#[test]
+fn the_size_follows_whoever_typed_last() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    let small = Attach {
+        size: Size::new(10, 40),
+        ..attach(BOB, 1, None)
+    };
+    session.attach(now, ConnectionId(2), &small).unwrap();
+    assert_eq!(session.poll_pty_size(), Some(Size::new(10, 40)));
+    session
+        .handle_input(now, ConnectionId(1), InputOffset(0), b"x")
+        .unwrap();
+    assert_eq!(session.poll_pty_size(), Some(Size::new(24, 80)));
+    session
+        .handle_message(
+            now,
+            ConnectionId(2),
+            &ClientMessage::Resize(Size::new(9, 9)),
+        )
+        .unwrap();
+    assert_eq!(session.poll_pty_size(), None);
+    let wide = ClientMessage::Resize(Size::new(50, 200));
+    session.handle_message(now, ConnectionId(1), &wide).unwrap();
+    assert_eq!(session.poll_pty_size(), Some(Size::new(50, 200)));
+}
+
+#[test]
+fn a_read_only_client_types_nothing_and_sets_no_size() {
+    let (mut session, now) = session();
+    let watcher = Attach {
+        read_only: true,
+        size: Size::new(9, 9),
+        ..attach(ANN, 1, None)
+    };
+    session.attach(now, ConnectionId(1), &watcher).unwrap();
+    session
+        .handle_input(now, ConnectionId(1), InputOffset(0), b"rm -rf\r")
+        .unwrap();
+    assert_eq!(session.take_input(now).unwrap(), b"");
+    assert_eq!(session.poll_pty_size(), None);
+}
+
+#[test]
+fn a_silent_client_is_given_up_after_three_heartbeats_and_a_grace() {
+    let (mut session, now) = session();
+    let remote = Attach {
+        heartbeat_ms: 15_000,
+        ..attach(ANN, 1, None)
+    };
+    session.attach(now, ConnectionId(1), &remote).unwrap();
+    let mut at = now;
+    let mut pings = 0;
+    while session.poll_closed().is_none() {
+        let due = session.poll_timeout().expect("heartbeats are on");
+        assert!(due > at, "time goes on");
+        at = due;
+        session.handle_timeout(at);
+        let (sent, _) = sent(&mut session, at, 1);
+        let ping = |sent: &&Sent| matches!(sent, Sent::Message(ServerMessage::Ping(_)));
+        pings += sent.iter().filter(ping).count();
+    }
+    assert_eq!(at - now, Duration::from_secs(50));
+    assert_eq!(pings, 3);
+    assert!(session.lost(at).is_some());
+    assert_eq!(session.poll_timeout(), None);
+}
+
+#[test]
+fn without_heartbeats_and_output_nothing_is_ever_due() {
+    for heartbeat_ms in [0, NO_HEARTBEAT_MS] {
+        let (mut session, now) = session();
+        let quiet = Attach {
+            heartbeat_ms,
+            ..attach(ANN, 1, None)
+        };
+        session.attach(now, ConnectionId(1), &quiet).unwrap();
+        let _ = sent(&mut session, now, 1);
+        assert_eq!(session.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn a_far_client_without_heartbeats_has_the_credit_of_a_far_one() {
+    let under_way = |heartbeat_ms| {
+        let (mut session, mut now) = session();
+        let client = Attach {
+            heartbeat_ms,
+            ..attach(ANN, 1, None)
+        };
+        session.attach(now, ConnectionId(1), &client).unwrap();
+        print(&mut session, now, &[b'x'; 1 << 20]);
+        let mut total = 0;
+        let mut last = 0;
+        // A line on which a round trip takes 200 ms, and whatever is sent arrives.
+        for _ in 0..12 {
+            let before = total;
+            loop {
+                let (sent, _) = sent(&mut session, now, 1);
+                if sent.is_empty() {
+                    break;
+                }
+                total += terminal_bytes(&sent);
+            }
+            last = total - before;
+            now += Duration::from_millis(200);
+            let written = ClientMessage::Written(total);
+            let id = ConnectionId(1);
+            session.handle_message(now, id, &written).unwrap();
+        }
+        last
+    };
+    assert_eq!(under_way(NO_HEARTBEAT_MS), under_way(15_000));
+    assert!(under_way(NO_HEARTBEAT_MS) > under_way(0));
+}
+
+fn terminal_bytes(sent: &[Sent]) -> u64 {
+    let length = |sent: &Sent| match sent {
+        Sent::Output(_, bytes) | Sent::Replay(bytes) => bytes.len() as u64,
+        Sent::Message(_) => 0,
+    };
+    sent.iter().map(length).sum()
+}
+
+#[test]
+fn nothing_is_due_for_a_client_that_is_still_being_written_to() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    session
+        .handle_input(now, ConnectionId(1), InputOffset(0), b"x")
+        .unwrap();
+    let blocked = sent(&mut session, now, 1);
+    session.take_input(now).unwrap();
+    assert_ne!(blocked.0, []);
+    assert_eq!(session.poll_timeout(), None);
+    let _ = sent(&mut session, now, 1);
+    let due = session.poll_timeout().expect("the report is due");
+    let written = Sent::Message(ServerMessage::InputWritten(InputOffset(1)));
+    assert_eq!(sent(&mut session, due, 1).0, [written]);
+}
+
+#[test]
+fn detaching_says_why_and_then_closes() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    let alone = Attach {
+        detach_others: true,
+        ..attach(BOB, 1, None)
+    };
+    session.attach(now, ConnectionId(2), &alone).unwrap();
+    let (sent, transmit) = sent(&mut session, now, 1);
+    let farewell = Sent::Message(ServerMessage::Detached(DetachReason::ByOther));
+    assert_eq!(
+        (sent.last(), transmit),
+        (Some(&farewell), Transmit::ThenClose)
+    );
+}
