@@ -1,0 +1,389 @@
+//! The attached client: its main loop.
+//!
+//! It owns the user's terminal, the connections and the clock, and feeds the link, which decides
+//! all that matters. It never waits for one of them while another has something to say.
+
+mod connections;
+mod ending;
+mod user;
+
+use std::collections::hash_map::RandomState;
+use std::future::{Future as _, pending, poll_fn};
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use psess_protocol::identity::{ClientId, Generation};
+use psess_protocol::link::{Link, LinkOptions, Reach, State};
+use psess_protocol::message::{ClientMessage, DetachReason, Failure, History, Target};
+use psess_protocol::outcome::Outcome;
+use psess_protocol::timing::Timing;
+
+use crate::attached_screen::AttachedScreen;
+use crate::config::ShownHistory;
+use crate::connection::Connection;
+use crate::dialling::{DialFailed, Dialled, Dials};
+use crate::doctor::cut::Cut;
+use crate::doctor::recorder::Recorder;
+use crate::keys::{DetachKey, KeyScanner};
+use crate::line_rate;
+use crate::network_watch::NetworkWatch;
+use crate::signals::{Signalled, Signals};
+use crate::terminal::RawTerminal;
+use crate::transport::Transport;
+use crate::tty::Tty;
+
+/// What is read from the user's terminal at once: more than a tty ever gives.
+const TYPED_BYTES: usize = 4096;
+
+/// How often the link's figures are shown anew.
+const STATS_APART: Duration = Duration::from_secs(1);
+
+/// Changes of the network come in bursts: after the first of them, and when none has come for so
+/// long, the link asks whether its connection lives.
+const NETWORK_SETTLES: Duration = Duration::from_millis(500);
+
+/// What to attach to, and how.
+#[derive(Clone, Debug)]
+pub struct AttachOptions {
+    /// How the server is reached.
+    pub transport: Transport,
+    /// Whether the first dial may start a keeper where none runs.
+    pub start: bool,
+    /// What is asked for on the first connection before attaching: the environment and the
+    /// session to start, say. Where `session` is a name, a session that is there already is as
+    /// good as a new one.
+    pub requests: Vec<ClientMessage>,
+    /// Which session.
+    pub session: Target,
+    /// How much history is shown first.
+    pub history: ShownHistory,
+    /// Whether what is typed is kept from the session.
+    pub read_only: bool,
+    /// Whether other clients are detached.
+    pub detach_others: bool,
+    /// The key that detaches.
+    pub detach_key: DetachKey,
+    /// How the link keeps time.
+    pub timing: Timing,
+    /// Whether the link's figures are shown all the time, where it goes over a network.
+    pub stats: bool,
+    /// After how long without a key the client detaches by itself.
+    pub idle_detach: Option<Duration>,
+    /// Whether no heartbeats are sent where sshd is known to have a ChannelTimeout.
+    pub respect_policy: bool,
+}
+
+/// How attaching ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttachEnd {
+    /// The client is detached; the session goes on.
+    Detached {
+        /// The session's name; `None` when it was never reached.
+        name: Option<String>,
+        /// On whose wish.
+        by: DetachReason,
+        /// Typed bytes that the program is not known to have got.
+        undelivered_bytes: usize,
+        /// The signal that told the client to leave, if one did; SIGHUP where the terminal went.
+        signal: Option<i32>,
+    },
+    /// The program ended.
+    Finished {
+        /// The session's name.
+        name: String,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The server refused.
+    Failed(Failure),
+    /// The server was not reached, or is gone.
+    GaveUp {
+        /// Why, for people; several lines when ssh said so much.
+        reason: String,
+        /// Whether the user must do something about it: log in, confirm a host key, upgrade.
+        needs_user: bool,
+    },
+}
+
+/// Attaches the user's terminal until it is detached, the program ends, or there is no hope.
+/// The terminal is as it was before when this returns.
+///
+/// # Errors
+/// When there is no terminal, or the system lacks something.
+pub async fn attach(options: AttachOptions) -> anyhow::Result<AttachEnd> {
+    let mut client = AttachedClient::new(options)?;
+    let end = client.run().await;
+    client.leave().await;
+    if let Ok(AttachEnd::Finished { .. }) = &end {
+        client.say_goodbye().await;
+    }
+    client.recorder.finish().await;
+    end
+}
+
+struct AttachedClient {
+    transport: Transport,
+    start: bool,
+    requests: Vec<ClientMessage>,
+    may_exist: bool,
+    link: Link,
+    tty: Tty,
+    raw: Option<RawTerminal>,
+    screen: AttachedScreen,
+    keys: KeyScanner,
+    connections: Vec<Connection>,
+    dials: Dials,
+    network: Option<NetworkWatch>,
+    /// Until when a change of the network may be followed by others.
+    network_settles: Option<Instant>,
+    leave_key: String,
+    stats: bool,
+    idle_detach: Option<Duration>,
+    last_key: Instant,
+    /// Watches the link for `psess why`; decides nothing.
+    recorder: Recorder,
+    /// Why there was no contact for long, and until when that is shown.
+    reason: Option<(Instant, String)>,
+    signals: Signals,
+    left_by_signal: Option<i32>,
+    end: Option<AttachEnd>,
+}
+
+/// What woke the main loop.
+enum Wake {
+    Typed(io::Result<usize>),
+    Received(Generation, io::Result<usize>),
+    Written(io::Result<usize>),
+    Dialled(Generation, Box<Result<Dialled, DialFailed>>),
+    NetworkChanged,
+    FoundOut(Option<Box<Cut>>),
+    Signalled(Signalled),
+    Timeout,
+}
+
+impl AttachedClient {
+    fn new(options: AttachOptions) -> anyhow::Result<Self> {
+        let tty = Tty::open().context(
+            "cannot open this terminal: 'psess attach' needs one; 'psess new -d' does not",
+        )?;
+        let is_local = options.transport.is_local();
+        let may_exist = matches!(options.session, Target::Name(_));
+        let recorder = Recorder::new(&options.transport);
+        let mut timing = options.timing;
+        let known = recorder.path_timeout();
+        timing.path_idle_timeout = timing.path_idle_timeout.into_iter().chain(known).min();
+        if options.respect_policy && recorder.policy_timeout().is_some() {
+            timing.heartbeat_idle = None;
+        }
+        let link = Link::new(
+            Instant::now(),
+            LinkOptions {
+                timing,
+                reach: if is_local {
+                    Reach::Local
+                } else {
+                    Reach::Remote
+                },
+                session: options.session,
+                client: ClientId::random(),
+                size: tty.size(),
+                history: match options.history {
+                    ShownHistory::Exactly(history) => history,
+                    ShownHistory::Fitting if is_local => {
+                        History::Lines(line_rate::fitting_lines_here())
+                    }
+                    ShownHistory::Fitting => {
+                        let rate = recorder.line_rate();
+                        History::Lines(line_rate::fitting_lines(rate, tty.size().rows))
+                    }
+                },
+                read_only: options.read_only,
+                detach_others: options.detach_others,
+                seed: RandomState::new().build_hasher().finish(),
+            },
+        );
+        Ok(Self {
+            screen: AttachedScreen::new(tty.size(), !is_local),
+            leave_key: options.detach_key.to_string(),
+            stats: options.stats && !is_local,
+            idle_detach: options.idle_detach,
+            last_key: Instant::now(),
+            transport: options.transport,
+            start: options.start,
+            requests: options.requests,
+            may_exist,
+            link,
+            tty,
+            raw: None,
+            keys: KeyScanner::new(options.detach_key),
+            connections: Vec::new(),
+            dials: Dials::default(),
+            network: (!is_local).then(NetworkWatch::new),
+            network_settles: None,
+            recorder,
+            reason: None,
+            signals: Signals::new().context("cannot wait for signals")?,
+            left_by_signal: None,
+            end: None,
+        })
+    }
+
+    async fn run(&mut self) -> anyhow::Result<AttachEnd> {
+        let mut typed = [0; TYPED_BYTES];
+        loop {
+            let now = Instant::now();
+            // First the terminal, then the link: it acknowledges what the terminal took, and the
+            // server may be waiting for just that.
+            self.write_to_terminal();
+            self.act(now)?;
+            if let Some(end) = self.end.take() {
+                return Ok(end);
+            }
+            let due = self.link.poll_timeout(now).map(|due| due.max(now));
+            let wake = self.wait(now, &mut typed).await;
+            let now = Instant::now();
+            self.recorder.handle_woken(now, due);
+            match wake {
+                // The terminal is gone, and with it the user. The kernel's own SIGHUP may come
+                // later, or not at all.
+                Wake::Typed(Ok(0) | Err(_)) | Wake::Written(Err(_)) => {
+                    self.leave_by(now, libc::SIGHUP);
+                }
+                Wake::Signalled(Signalled::Leave(signal)) => self.leave_by(now, signal),
+                Wake::Typed(Ok(count)) => self.handle_typed(now, &typed[..count]),
+                Wake::Received(generation, result) => self.handle_received(now, generation, result),
+                Wake::Written(Ok(count)) => self.handle_written(count),
+                Wake::Dialled(generation, result) => {
+                    self.handle_dialled(now, generation, *result)?;
+                }
+                Wake::NetworkChanged => self.handle_network_changed(now),
+                Wake::FoundOut(cut) => self.handle_found_out(now, cut.as_deref()),
+                Wake::Signalled(Signalled::Resized) => self.handle_resized(now),
+                Wake::Signalled(Signalled::Continued) => self.handle_continued(now),
+                Wake::Timeout => self.handle_timeout(now).await,
+            }
+        }
+    }
+
+    /// Waits until something happens.
+    async fn wait(&mut self, now: Instant, typed: &mut [u8; TYPED_BYTES]) -> Wake {
+        let timeouts = [
+            self.link.poll_timeout(now),
+            self.keys.poll_timeout(),
+            self.network_settles,
+            self.reason.as_ref().map(|(until, _)| *until),
+            self.idle_detach.map(|idle| self.last_key + idle),
+            self.stats.then(|| now + STATS_APART),
+        ];
+        let timeout = timeouts.into_iter().flatten().min();
+        // ssh may be asking the user; and what cannot be kept is left in the terminal's queue,
+        // unless the user is told that there is no contact, and needs the detach key to get away.
+        let asks = self.dials.ask_user();
+        let may_wait = match self.link.state() {
+            State::Live => true,
+            State::Suspect => self.link.banner(now).is_none(),
+            State::Connecting | State::Lost | State::Stopped | State::Ended => false,
+        };
+        let has_room = !may_wait || self.link.input_room() >= TYPED_BYTES;
+        let Self {
+            tty,
+            screen,
+            connections,
+            dials,
+            network,
+            recorder,
+            signals,
+            ..
+        } = self;
+        let others = async {
+            tokio::select! {
+                received = run_last(connections) => Wake::Received(received.0, received.1),
+                result = tty.typed.read(typed), if !asks && has_room => Wake::Typed(result),
+                result = tty.shown.write(screen.queue().pending()), if !screen.queue().is_empty() => {
+                    Wake::Written(result)
+                }
+                (generation, result) = dials.next() => Wake::Dialled(generation, Box::new(result)),
+                () = network_changed(network) => Wake::NetworkChanged,
+                cut = recorder.found_out() => Wake::FoundOut(cut.map(Box::new)),
+                () = sleep_until(timeout) => Wake::Timeout,
+            }
+        };
+        // Ctrl-C at ssh's questions ends ssh as well: that it was the user comes first.
+        tokio::select! {
+            biased;
+            signalled = signals.next() => Wake::Signalled(signalled),
+            wake = others => wake,
+        }
+    }
+
+    async fn handle_timeout(&mut self, now: Instant) {
+        // A client that was stopped wakes to timers that are long due and to bytes that came in
+        // time: these count first.
+        if let Some((generation, result)) = run_now(&mut self.connections).await {
+            self.handle_received(now, generation, result);
+        }
+        if self
+            .idle_detach
+            .is_some_and(|idle| now >= self.last_key + idle)
+        {
+            self.idle_detach = None;
+            self.link.handle_detach(now);
+        }
+        self.reason.take_if(|(until, _)| *until <= now);
+        if self.network_settles.take_if(|at| *at <= now).is_some() {
+            self.link.handle_network_changed(now);
+        }
+        let mut passed = Vec::new();
+        let detach = self.keys.handle_timeout(now, &mut passed);
+        self.handle_keys(now, &passed, detach);
+        self.link.handle_timeout(now);
+    }
+
+    fn handle_network_changed(&mut self, now: Instant) {
+        if self.network_settles.is_none() {
+            self.link.handle_network_changed(now);
+        }
+        self.network_settles = Some(now + NETWORK_SETTLES);
+    }
+
+    fn connection(&mut self, generation: Generation) -> Option<&mut Connection> {
+        self.connections
+            .iter_mut()
+            .find(|connection| connection.generation == generation)
+    }
+}
+
+/// Runs the connection that was made last: the one before it, if any, is about to be closed.
+async fn run_last(connections: &mut [Connection]) -> (Generation, io::Result<usize>) {
+    match connections.last_mut() {
+        Some(connection) => (connection.generation, connection.run().await),
+        None => pending().await,
+    }
+}
+
+/// What the connection brings at once, if anything.
+async fn run_now(connections: &mut [Connection]) -> Option<(Generation, io::Result<usize>)> {
+    let mut run = std::pin::pin!(run_last(connections));
+    poll_fn(|context| match run.as_mut().poll(context) {
+        Poll::Ready(received) => Poll::Ready(Some(received)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn network_changed(network: &mut Option<NetworkWatch>) {
+    match network {
+        Some(network) => network.changed().await,
+        None => pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,83 @@
+//! The user's side: keys, and what the terminal takes.
+
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::AttachedClient;
+use crate::banner;
+use crate::doctor::cut::Cut;
+use crate::terminal::RawTerminal;
+
+/// After so long without contact the user is told why, once there is contact again: shorter ones
+/// hardly interrupt.
+const WORTH_A_REASON: Duration = Duration::from_secs(30);
+
+/// How long that stays when no key is pressed.
+const REASON_SHOWN: Duration = Duration::from_secs(60);
+
+impl AttachedClient {
+    pub(super) fn handle_typed(&mut self, now: Instant, typed: &[u8]) {
+        self.last_key = now;
+        self.reason = None;
+        let mut passed = Vec::with_capacity(typed.len());
+        let detach = self.keys.scan(now, typed, &mut passed);
+        self.handle_keys(now, &passed, detach);
+    }
+
+    pub(super) fn handle_found_out(&mut self, now: Instant, cut: Option<&Cut>) {
+        self.reason = cut.and_then(|cut| {
+            let away = cut.evidence.back_after?;
+            let reason = (away >= WORTH_A_REASON).then(|| cut.phrase())??;
+            Some((now + REASON_SHOWN, banner::reason(away, &reason)))
+        });
+    }
+
+    pub(super) fn handle_keys(&mut self, now: Instant, passed: &[u8], detach: bool) {
+        if !passed.is_empty() {
+            self.link.handle_typed(now, passed);
+        }
+        if detach {
+            self.link.handle_detach(now);
+        }
+    }
+
+    pub(super) fn handle_resized(&mut self, now: Instant) {
+        let size = self.tty.size();
+        self.screen.resize(size);
+        self.link.handle_resized(now, size);
+    }
+
+    /// The client was stopped. A shell that had the terminal meanwhile left its marks on it.
+    pub(super) fn handle_continued(&mut self, now: Instant) {
+        if self.raw.is_some() && !self.tty.is_raw() {
+            self.raw = None;
+            self.raw = RawTerminal::enter().ok();
+            self.link.handle_disturbed(now);
+        }
+        self.handle_resized(now);
+    }
+
+    pub(super) fn leave_by(&mut self, now: Instant, signal: i32) {
+        self.left_by_signal.get_or_insert(signal);
+        self.link.handle_detach(now);
+    }
+
+    /// Writes what the terminal takes at once.
+    pub(super) fn write_to_terminal(&mut self) {
+        let mut context = Context::from_waker(Waker::noop());
+        while !self.screen.queue().is_empty() {
+            let pending = self.screen.queue().pending();
+            match self.tty.shown.poll_write(&mut context, pending) {
+                Poll::Ready(Ok(count)) => self.handle_written(count),
+                // The main loop waits for it with its own waker; and an error comes again
+                // there, which knows what to do.
+                Poll::Ready(Err(_)) | Poll::Pending => return,
+            }
+        }
+    }
+
+    pub(super) fn handle_written(&mut self, count: usize) {
+        let counted = self.screen.queue().take(count);
+        self.link.handle_written(counted);
+    }
+}

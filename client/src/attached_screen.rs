@@ -1,0 +1,410 @@
+//! What the attached client does with the user's terminal: whatever is written there goes
+//! through here.
+
+use psess_protocol::message::ReplayPurpose;
+use psess_protocol::size::Size;
+use psess_protocol::terminal::{Limits, Terminal};
+
+use crate::banner;
+use crate::held_string::HeldString;
+use crate::output_queue::OutputQueue;
+
+/// Back to what a shell expects, from whatever state a program left: used where there is no
+/// model that knows better. Each is harmless where nothing is to be undone (xterm ctlseqs). A
+/// soft reset (DECSTR) comes first, as it undoes most without moving the cursor.
+const CLEAN_UP: &[u8] = b"\x1b[!p\
+    \x1b[4l\x1b[?7h\x1b[?1l\x1b>\x1b[?5l\x1b[20l\
+    \x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\
+    \x1b[?2004l\x1b[?2026l\x1b[?2031l\x1b[?2048l\
+    \x1b[<8u\x1b[=0u\x1b[>4;0m\
+    \x1b7\x1b[r\x1b[?69l\x1b8\x0f\x1b(B\x1b)B\x1b[0m\x1b]8;;\x1b\\\
+    \x1b[0 q\x1b[?12l\x1b[?25h\r\n";
+
+/// Ends whatever sequence the output may have stopped in: CAN, then ST.
+const END_SEQUENCE: &[u8] = b"\x18\x1b\\";
+
+/// The user's terminal while attached.
+#[derive(Debug)]
+pub struct AttachedScreen {
+    queue: OutputQueue,
+    held: HeldString,
+    size: Size,
+    /// What the terminal shows, where a banner may have to be taken away from it.
+    model: Option<Terminal>,
+    alternate: AlternateWatch,
+    /// The banner that shows, and its row from 0.
+    banner: Option<(String, u16)>,
+    /// Something was written, so that something is to be cleaned up.
+    touched: bool,
+}
+
+impl AttachedScreen {
+    /// A terminal that shows something else as yet. `with_model` is for links that may be lost:
+    /// only then is there ever a banner.
+    #[must_use]
+    pub fn new(size: Size, with_model: bool) -> Self {
+        let limits = Limits {
+            history_lines: 0,
+            history_bytes: 0,
+        };
+        Self {
+            queue: OutputQueue::default(),
+            held: HeldString::default(),
+            size,
+            model: with_model.then(|| Terminal::new(size, limits)),
+            alternate: AlternateWatch::default(),
+            banner: None,
+            touched: false,
+        }
+    }
+
+    /// The queue to the terminal.
+    pub fn queue(&mut self) -> &mut OutputQueue {
+        &mut self.queue
+    }
+
+    /// Output or a part of a replay came.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.hide_banner();
+        self.touched = true;
+        let Self {
+            queue,
+            held,
+            model,
+            alternate,
+            ..
+        } = self;
+        held.pass(bytes, |bytes| {
+            queue.push(bytes, true);
+            if let Some(model) = model {
+                model.feed(bytes);
+                // Queries are answered by the terminal itself, or were by the server.
+                model.take_queries();
+            } else {
+                alternate.feed(bytes);
+            }
+        });
+    }
+
+    /// A replay comes next. `again`: the terminal shows this session already.
+    pub fn begin_replay(&mut self, purpose: ReplayPurpose, again: bool) {
+        self.hide_banner();
+        self.queue.push(self.held.spoil(), false);
+        self.queue.push(&self.held.give_up(), true);
+        match purpose {
+            ReplayPurpose::Attach if !again => self.make_way(),
+            ReplayPurpose::Attach | ReplayPurpose::Update => {}
+            ReplayPurpose::CatchUp { skipped_lines: 0 } => {}
+            ReplayPurpose::CatchUp { skipped_lines } => self.mark(skipped_lines),
+        }
+    }
+
+    /// The terminal has another size.
+    pub fn resize(&mut self, size: Size) {
+        self.hide_banner();
+        self.size = size;
+        if let Some(model) = &mut self.model {
+            model.resize(size);
+        }
+    }
+
+    /// Shows this line over the screen, in the place of the one before, or none.
+    pub fn show_banner(&mut self, text: Option<String>) {
+        let Some(text) = text else {
+            self.hide_banner();
+            return;
+        };
+        if self
+            .banner
+            .as_ref()
+            .is_some_and(|(shown, _)| *shown == text)
+        {
+            return;
+        }
+        // A terminal that takes nothing would get one line after the other when it does again.
+        let Some(model) = &self.model else { return };
+        if !self.queue.is_empty() {
+            return;
+        }
+        let last = self.size.rows.saturating_sub(1);
+        let row = match &self.banner {
+            Some((_, row)) => *row,
+            None if model.cursor_row() >= last => 0,
+            None => last,
+        };
+        self.queue.push(self.held.spoil(), false);
+        let mut bytes = banner::draw(&text, row + 1, self.size.columns);
+        bytes.extend_from_slice(&model.repaint(0..0));
+        self.queue.push(&bytes, false);
+        self.touched = true;
+        self.banner = Some((text, row));
+    }
+
+    fn hide_banner(&mut self) {
+        if let (Some((_, row)), Some(model)) = (self.banner.take(), &self.model) {
+            self.queue.push(self.held.spoil(), false);
+            self.queue.push(&model.repaint(row..row + 1), false);
+        }
+    }
+
+    /// Bytes that leave the terminal as a shell expects it; none when nothing was written.
+    pub fn leave(&mut self) -> Vec<u8> {
+        self.hide_banner();
+        if !std::mem::take(&mut self.touched) {
+            return Vec::new();
+        }
+        let known = self.model.as_ref().map(Terminal::leave);
+        let leave = known
+            .filter(|bytes| !bytes.is_empty())
+            .unwrap_or_else(|| self.clean_up());
+        [self.held.spoil(), &leave].concat()
+    }
+
+    fn clean_up(&self) -> Vec<u8> {
+        let mut bytes = END_SEQUENCE.to_vec();
+        if self.alternate.shows {
+            bytes.extend_from_slice(b"\x1b[?1049l");
+        }
+        bytes.extend_from_slice(CLEAN_UP);
+        bytes
+    }
+
+    /// What stands on the user's screen goes to its scrollback: all lines up to the cursor's
+    /// scroll off, what is below is erased.
+    fn make_way(&mut self) {
+        let rows = usize::from(self.size.rows);
+        let mut bytes = b"\r\x1b[J".to_vec();
+        bytes.extend(std::iter::repeat_n(b'\n', rows));
+        self.queue.push(&bytes, false);
+        self.touched = true;
+    }
+
+    /// A line that says how much the user did not see, scrolled off above what comes next. On
+    /// the alternate screen it is gone at once, as it should be. The screen is emptied from its
+    /// end: ED 2 moves it to the scrollback in some terminals, where the replay brings its lines
+    /// again.
+    fn mark(&mut self, skipped_lines: u64) {
+        let lines = grouped(skipped_lines);
+        let noun = if skipped_lines == 1 { "line" } else { "lines" };
+        let rows = self.size.rows;
+        let mark = format!(
+            "\x1b[?6l\x1b[r\x0f\x1b(B\x1b[0m\x1b[9999;1H\x1b[1J\x1b[2K\x1b[H\
+             \x1b[2m[psess: {lines} {noun} went by]\x1b[0m\x1b[{rows};1H\n"
+        );
+        self.queue.push(END_SEQUENCE, false);
+        self.queue.push(mark.as_bytes(), false);
+        self.touched = true;
+    }
+}
+
+/// Knows whether the alternate screen shows: leaving it when it does not would move the cursor
+/// to a place saved long ago.
+#[derive(Debug, Default)]
+struct AlternateWatch {
+    shows: bool,
+    /// The end of what came last, in which a sequence may have begun.
+    tail: Vec<u8>,
+}
+
+impl AlternateWatch {
+    /// `CSI ? 1049 h` is the longest of them.
+    const LONGEST: usize = 8;
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let start = &bytes[..bytes.len().min(Self::LONGEST)];
+        self.tail.extend_from_slice(start);
+        let tail = std::mem::take(&mut self.tail);
+        self.scan(&tail);
+        self.scan(bytes);
+        let end = if bytes.len() >= Self::LONGEST {
+            bytes
+        } else {
+            &tail
+        };
+        self.tail = end[end.len().saturating_sub(Self::LONGEST - 1)..].to_vec();
+    }
+
+    fn scan(&mut self, mut bytes: &[u8]) {
+        while let Some(escape) = memchr::memchr(0x1b, bytes) {
+            bytes = &bytes[escape + 1..];
+            for mode in [&b"[?1049"[..], b"[?1047", b"[?47"] {
+                match bytes.strip_prefix(mode).and_then(<[u8]>::first) {
+                    Some(b'h') => self.shows = true,
+                    Some(b'l') => self.shows = false,
+                    Some(_) | None => {}
+                }
+            }
+        }
+    }
+}
+
+/// `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let mut text = digits[..first].to_owned();
+    for group in digits.as_bytes()[first..].chunks(3) {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.extend(group.iter().map(|digit| char::from(*digit)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen() -> AttachedScreen {
+        AttachedScreen::new(Size::new(4, 40), false)
+    }
+
+    #[test]
+    fn the_first_replay_overwrites_nothing() {
+        let mut screen = screen();
+        screen.begin_replay(ReplayPurpose::Attach, false);
+        assert_eq!(screen.queue().pending(), b"\r\x1b[J\n\n\n\n");
+        assert_eq!(
+            screen.queue().take(8),
+            0,
+            "our own bytes are not acknowledged"
+        );
+    }
+
+    #[test]
+    fn skipped_lines_are_marked() {
+        let mut screen = screen();
+        screen.begin_replay(
+            ReplayPurpose::CatchUp {
+                skipped_lines: 1_234,
+            },
+            true,
+        );
+        let drawn = String::from_utf8(screen.queue().pending().to_vec()).unwrap();
+        assert!(drawn.contains("[psess: 1,234 lines went by]"), "{drawn:?}");
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(123_456_789), "123,456,789");
+    }
+
+    #[test]
+    fn a_title_cut_short_by_a_replay_is_never_seen() {
+        let mut screen = screen();
+        screen.write(b"text\x1b]2;half a ti");
+        assert_eq!(screen.queue().pending(), b"text");
+        screen.begin_replay(ReplayPurpose::Update, true);
+        screen.write(b"\x18replay\x1b]2;half a title\x07$ ");
+        let pending = screen.queue().pending();
+        let shown: Vec<u8> = pending.iter().copied().filter(|byte| *byte != 0).collect();
+        assert_eq!(shown, b"text\x18replay\x1b]2;half a title\x07$ ");
+        // All that came counts.
+        let (came, pending) = (4 + 13 + 7 + 17 + 2, pending.len());
+        assert_eq!((screen.queue().take(pending), pending), (came, came));
+    }
+
+    #[test]
+    fn a_long_command_cut_short_is_carried_out_once_and_whole() {
+        let size = Size::new(4, 40);
+        let long = [b"\x1b]52;c;", &[b'x'; 9000][..], b"\x07"].concat();
+        for cut in [4100, 5000, 9000, 9006] {
+            let mut screen = AttachedScreen::new(size, true);
+            let mut server = Terminal::new(size, Limits::default());
+            let (before, after) = long.split_at(cut);
+            server.feed(before);
+            screen.write(before);
+            screen.begin_replay(ReplayPurpose::Update, true);
+            screen.write(&server.replay(psess_protocol::message::History::All));
+            screen.write(after);
+            screen.write(b"$ ");
+            let written = screen.queue().pending();
+            // CAN ends it, for some terminals as its end would: what it asked for is no base64.
+            let cancelled = written.iter().position(|byte| *byte == 0x18).unwrap();
+            assert_eq!(written[..cancelled], [before, b"!"].concat());
+            let again = written.windows(long.len()).filter(|part| *part == long);
+            assert_eq!(again.count(), 1);
+            let mut users = Terminal::new(size, Limits::default());
+            users.feed(written);
+            server.feed(after);
+            server.feed(b"$ ");
+            assert_eq!(users.snapshot(), server.snapshot());
+        }
+    }
+
+    /// Much longer ones are not kept; the rest of one is dropped by the terminal.
+    #[test]
+    fn nothing_of_an_endless_command_shows_as_text() {
+        let size = Size::new(4, 40);
+        let mut screen = AttachedScreen::new(size, true);
+        let mut server = Terminal::new(size, Limits::default());
+        let piece = vec![b'x'; 100_000];
+        let mut write = |screen: &mut AttachedScreen, bytes: &[u8]| {
+            server.feed(bytes);
+            screen.write(bytes);
+            server.replay(psess_protocol::message::History::All)
+        };
+        write(&mut screen, b"\x1b]1337;File=:");
+        let replay = write(&mut screen, &piece);
+        screen.begin_replay(ReplayPurpose::Update, true);
+        screen.write(&replay);
+        screen.show_banner(Some("no contact".to_owned()));
+        screen.show_banner(None);
+        write(&mut screen, &piece);
+        write(&mut screen, b"\x07$ ");
+        let mut users = Terminal::new(size, Limits::default());
+        users.feed(screen.queue().pending());
+        assert_eq!(users.snapshot(), server.snapshot());
+        assert_eq!(users.scrolled_lines(), 0);
+    }
+
+    #[test]
+    fn the_alternate_screen_is_noticed_in_any_chunking() {
+        let stream = b"text\x1b[?1049h vim \x1b[?1049lmore\x1b[?47h";
+        for chunk in 1..stream.len() {
+            let mut watch = AlternateWatch::default();
+            let mut seen = vec![false];
+            for part in stream.chunks(chunk) {
+                watch.feed(part);
+                seen.push(watch.shows);
+            }
+            assert!(watch.shows, "in chunks of {chunk}");
+            seen.dedup();
+            assert!(chunk > 10 || seen == [false, true, false, true], "{chunk}");
+        }
+    }
+
+    #[test]
+    fn the_banner_keeps_off_the_cursor_and_vanishes_without_a_trace() {
+        let size = Size::new(4, 40);
+        for (text, row) in [(&b"$ "[..], 3), (b"a\r\nb\r\nc\r\n$ ", 0)] {
+            let mut screen = AttachedScreen::new(size, true);
+            screen.write(text);
+            let mut users = Terminal::new(size, Limits::default());
+            let mut show = |screen: &mut AttachedScreen| {
+                users.feed(screen.queue().pending());
+                let all = screen.queue().pending().len();
+                screen.queue().take(all);
+                users.snapshot()
+            };
+            let before = show(&mut screen);
+            for second in 3..6 {
+                screen.show_banner(Some(format!("no contact for {second} s")));
+                let shown = show(&mut screen).entries;
+                let line = &shown
+                    .iter()
+                    .find(|(name, _)| *name == format!("main {row}"));
+                assert!(line.expect("a row").1.contains("no contact"), "{line:?}");
+                screen.show_banner(None);
+                assert_eq!(show(&mut screen), before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_got_nothing_is_left_alone() {
+        let mut screen = screen();
+        assert_eq!(screen.leave(), b"");
+        screen.write(b"hello");
+        assert_ne!(screen.leave(), b"");
+        assert_eq!(screen.leave(), b"");
+    }
+}

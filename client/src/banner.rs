@@ -1,0 +1,203 @@
+//! The line that tells the user how the link is: its words, and how it is put on the screen.
+//!
+//! What it covers is drawn again from the client's model of the screen, so that it vanishes
+//! without a trace.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use psess_protocol::link::{Banner, Stats, Trying};
+use psess_protocol::terminal::{clipped, columns_of};
+
+/// The banner's text. `leave_key` is how the user names the detach key: `Ctrl-\`.
+#[must_use]
+pub fn text(banner: &Banner, leave_key: &str) -> String {
+    let mut text = String::from("psess: ");
+    // Writing to a String cannot fail.
+    let _ = match &banner.trying {
+        Trying::Asking => write!(
+            text,
+            "connected again · deliver the {} you typed meanwhile? y/n",
+            bytes(banner.waiting_bytes)
+        ),
+        // What to do comes first: the words may be long.
+        Trying::Stopped(words) => {
+            return format!(
+                "psess: Enter dials again · {leave_key} to leave · {}",
+                last_line(words)
+            );
+        }
+        Trying::Waiting => write!(text, "no contact for {}", span(banner.silence)),
+        Trying::Dialling(attempt) => write!(
+            text,
+            "no contact for {} · redialling ({attempt})",
+            span(banner.silence)
+        ),
+        Trying::Pausing(_, wait) => write!(
+            text,
+            "no contact for {} · next dial in {}",
+            span(banner.silence),
+            span(*wait + Duration::from_millis(999)),
+        ),
+    };
+    if banner.trying != Trying::Asking && banner.waiting_bytes > 0 {
+        let _ = write!(text, " · {} wait", typed(banner.waiting_bytes));
+    }
+    if banner.is_full {
+        text.push_str(" · no room: what you type now is lost");
+    }
+    let _ = write!(text, " · {leave_key} to leave");
+    text
+}
+
+/// What was the matter, once all is well again: after how long, and the likeliest cause.
+#[must_use]
+pub fn reason(away: Duration, phrase: &str) -> String {
+    format!("psess: back after {} · {phrase}", span(away))
+}
+
+/// The figures of a link that is well.
+#[must_use]
+pub fn stats(stats: &Stats) -> String {
+    let mut text = String::from("psess: round trip ");
+    // Writing to a String cannot fail.
+    let _ = match stats.round_trip {
+        Some(time) => write!(text, "{:.1} ms", time.as_secs_f64() * 1_000.0),
+        None => write!(text, "unknown"),
+    };
+    let _ = match stats.heartbeat {
+        Some(interval) => write!(text, " · heartbeat every {}", span(interval)),
+        None => write!(text, " · no heartbeat"),
+    };
+    let _ = write!(
+        text,
+        " · {} wait · {}",
+        typed(stats.waiting_bytes),
+        match stats.redials {
+            1 => "1 redial".to_owned(),
+            count => format!("{count} redials"),
+        }
+    );
+    text
+}
+
+/// Bytes that draw `text` over row `row` (from 1) of a terminal with so many columns.
+///
+/// Whatever the program set is put aside first: it comes back with the model's repainting.
+#[must_use]
+pub fn draw(text: &str, row: u16, columns: u16) -> Vec<u8> {
+    // Origin mode, insert mode and autowrap off, ASCII, then the line in reverse.
+    let mut bytes = format!("\x1b[?6l\x1b[4l\x1b[?7l\x0f\x1b(B\x1b[{row};1H\x1b[0;7m").into_bytes();
+    // One column stays free: some terminals wrap when the last one is written.
+    let width = usize::from(columns.saturating_sub(1));
+    let shown = clipped(text, width);
+    let blank = width - columns_of(shown);
+    bytes.extend_from_slice(shown.as_bytes());
+    bytes.extend(std::iter::repeat_n(b' ', blank));
+    bytes.extend_from_slice(b"\x1b[0m");
+    bytes
+}
+
+fn last_line(words: &str) -> &str {
+    words.lines().next_back().unwrap_or("the host asks for you")
+}
+
+fn bytes(count: usize) -> String {
+    match count {
+        1 => "1 byte".to_owned(),
+        count => format!("{count} bytes"),
+    }
+}
+
+fn typed(count: usize) -> String {
+    match count {
+        1 => "1 typed byte".to_owned(),
+        count => format!("{count} typed bytes"),
+    }
+}
+
+/// `12 s`, `3 min 5 s`, `2 h 10 min`.
+fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(trying: Trying, waiting_bytes: usize) -> Banner {
+        Banner {
+            silence: Duration::from_secs(12),
+            trying,
+            waiting_bytes,
+            is_full: false,
+        }
+    }
+
+    #[test]
+    fn the_words_say_what_is_going_on_and_how_to_leave() {
+        for (banner, words) in [
+            (
+                lost(Trying::Dialling(3), 14),
+                "psess: no contact for 12 s · redialling (3) · 14 typed bytes wait · \
+                 Ctrl-\\ to leave",
+            ),
+            (
+                lost(Trying::Pausing(2, Duration::from_millis(1_200)), 0),
+                "psess: no contact for 12 s · next dial in 2 s · Ctrl-\\ to leave",
+            ),
+            (
+                lost(
+                    Trying::Stopped("Permission denied (publickey).".to_owned()),
+                    9,
+                ),
+                "psess: Enter dials again · Ctrl-\\ to leave · Permission denied (publickey).",
+            ),
+            (
+                lost(Trying::Asking, 1),
+                "psess: connected again · deliver the 1 byte you typed meanwhile? y/n · \
+                 Ctrl-\\ to leave",
+            ),
+        ] {
+            assert_eq!(text(&banner, "Ctrl-\\"), words);
+        }
+    }
+
+    #[test]
+    fn the_reason_of_a_long_cut_is_said_with_its_length() {
+        let words = reason(
+            Duration::from_secs(2_460),
+            "probably a NAT or firewall forgot it after 10 min idle",
+        );
+        assert_eq!(
+            words,
+            "psess: back after 41 min 0 s · probably a NAT or firewall forgot it after 10 min idle"
+        );
+    }
+
+    #[test]
+    fn the_figures_of_a_link_are_words() {
+        let figures = Stats {
+            round_trip: Some(Duration::from_micros(20_250)),
+            heartbeat: Some(Duration::from_secs(5)),
+            silence: Duration::ZERO,
+            waiting_bytes: 1,
+            redials: 1,
+        };
+        assert_eq!(
+            stats(&figures),
+            "psess: round trip 20.2 ms · heartbeat every 5 s · 1 typed byte wait · 1 redial"
+        );
+    }
+
+    #[test]
+    fn the_line_fits_the_terminal() {
+        let drawn = String::from_utf8(draw("0123456789", 24, 8)).unwrap();
+        assert!(drawn.contains("0123456\x1b[0m"));
+    }
+}

@@ -1,0 +1,196 @@
+//! The command line: what is common to all commands, and their list. Each command's own flags
+//! stand in its file below `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::commands::{
+    attach, completions, detach, doctor, env, forget, kill, list, man, new, probe, rename, server,
+    why,
+};
+use crate::config::SshFlags;
+
+/// Terminal sessions that outlive their connection, over plain ssh
+#[derive(Debug, Parser)]
+#[command(
+    name = "psess",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    after_help = "NAME may be HOST:NAME or USER@HOST:NAME, for a session on another machine, reached \
+                  by ssh.\n'psess COMMAND --help' shows examples.",
+    after_long_help = "Examples:\n  \
+        psess new                            a session with your login shell\n  \
+        psess new devbox:build -- make -j8   on another machine, with a command\n  \
+        psess attach devbox:build            back to it, from any machine\n  \
+        psess list devbox:                   what runs there, and what has finished\n\n\
+        A session's NAME may be HOST:NAME or USER@HOST:NAME, for one on another \
+        machine, reached by ssh with your own configuration, keys and jump hosts.\n\n\
+        Ctrl-\\ detaches; pressed twice it goes to the program.\n\n\
+        Files:\n  \
+        ~/.config/psess/config.toml  the configuration\n  \
+        ~/.local/state/psess/        what 'why' and 'probe' know\n\n\
+        Environment:\n  \
+        PSESS_CONFIG         another configuration file\n  \
+        PSESS_DETACH_KEY     the key that detaches: ctrl-b, none\n  \
+        PSESS_SSH            the ssh command\n  \
+        PSESS_DIR            the directory of the server's socket\n  \
+        PSESS_KEEP_FINISHED  how long a finished session is kept: 7d\n  \
+        PSESS_SESSION        in a session: its name\n\n\
+        Exit status:\n  \
+        0    done; after new and attach: detached\n  \
+        1    something failed\n  \
+        2    the arguments make no sense\n  \
+        3    there is no such session\n  \
+        4    the other machine does not let you in, or has no psess, or another version\n  \
+        126  the session's command cannot be executed; 127: it is not there\n  \
+        when an attached program ends: its own, or 128 and the signal that ended it;\n  \
+        when a signal ends psess while attached: 128 and that signal."
+)]
+pub struct Cli {
+    /// Flags of all commands.
+    #[command(flatten)]
+    pub global: GlobalFlags,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// Reads the arguments of this process; prints help or an error and exits where asked or
+    /// needed (status 2).
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        clap_complete::env::CompleteEnv::with_factory(Self::command).complete();
+        Self::parse()
+    }
+}
+
+/// Flags of all commands.
+#[derive(Args, Clone, Debug)]
+pub struct GlobalFlags {
+    /// The ssh command to reach HOST with, such as 'ssh -p 2222 -F file'
+    #[arg(
+        long,
+        global = true,
+        value_name = "COMMAND",
+        help_heading = "Reaching a machine"
+    )]
+    pub ssh: Option<String>,
+    /// An option for ssh, as in its own -o; may be repeated
+    #[arg(
+        short = 'o',
+        global = true,
+        value_name = "OPTION",
+        help_heading = "Reaching a machine"
+    )]
+    pub option: Vec<String>,
+    /// The configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Reaching a machine"
+    )]
+    pub config: Option<PathBuf>,
+}
+
+impl GlobalFlags {
+    /// What concerns ssh.
+    #[must_use]
+    pub fn ssh_flags(&self) -> SshFlags {
+        SshFlags {
+            ssh: self.ssh.clone(),
+            options: self.option.clone(),
+        }
+    }
+}
+
+/// All commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a session
+    #[command(visible_alias = "n")]
+    New(new::NewArgs),
+    /// Attach this terminal to a session
+    #[command(visible_alias = "a")]
+    Attach(attach::AttachArgs),
+    /// List sessions
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    /// Detach every client of a session
+    Detach(detach::DetachArgs),
+    /// End a session
+    Kill(kill::KillArgs),
+    /// Drop what is kept of sessions that have finished
+    Forget(forget::ForgetArgs),
+    /// Give a session another name
+    Rename(rename::RenameArgs),
+    /// Who cut the connection, and after how long
+    Why(why::WhyArgs),
+    /// What may cut a connection, on both ends
+    Doctor(doctor::DoctorArgs),
+    /// Measure after how long idle the way to a host forgets a connection
+    Probe(probe::ProbeArgs),
+    /// Print what a shell in a session should know of the client attached last
+    Env(env::EnvArgs),
+    /// What the server is; without a command, the role that a keeper starts
+    Server(server::ServerArgs),
+    /// Print a script that completes psess's arguments in a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(man::ManArgs),
+    /// What this machine's settings say, for the psess of another machine
+    #[command(hide = true)]
+    Facts,
+    /// The far end of ssh's stdio
+    #[command(hide = true)]
+    Relay,
+    /// What holds the terminals and starts the server
+    #[command(hide = true)]
+    Keeper,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_follows_two_dashes() {
+        for (line, session, command) in [
+            (&["psess", "new", "build", "--", "make", "-j8"][..], true, 2),
+            (&["psess", "n", "--", "make"], false, 1),
+            (&["psess", "new", "-d", "devbox:", "-e", "A=b"], true, 0),
+        ] {
+            let Command::New(new) = Cli::try_parse_from(line).expect("good").command else {
+                panic!("{line:?} is no 'new'");
+            };
+            assert_eq!(new.name.is_some(), session, "{line:?}");
+            assert_eq!(new.command.len(), command, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn bad_arguments_are_refused_before_anything_happens() {
+        for line in [
+            &["psess", "new", "a/b"][..],
+            &["psess", "new", "-e", "novalue"],
+            &["psess", "attach", "--history", "some"],
+            &["psess", "attach", "--heartbeat", "15"],
+            &["psess", "kill"],
+            &["psess", "kill", "x", "--signal", "NOSUCH"],
+            &["psess", "rename", "a", "host:b"],
+            &["psess"],
+        ] {
+            assert!(Cli::try_parse_from(line).is_err(), "{line:?}");
+        }
+    }
+}

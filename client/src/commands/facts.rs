@@ -1,0 +1,18 @@
+//! `psess facts`: what this machine's settings say, for the psess of another machine.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::broken_pipe;
+use crate::doctor::facts::Facts;
+
+/// Runs it.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn run() -> anyhow::Result<ExitCode> {
+    broken_pipe::end_silently();
+    let facts = Facts::of_this_machine();
+    std::io::stdout().write_all(facts.print().as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,176 @@
+//! One file per command: its flags, what it asks of the server, what it prints.
+
+pub mod attach;
+pub mod completions;
+pub mod detach;
+pub mod doctor;
+pub mod env;
+pub mod facts;
+pub mod forget;
+pub mod kill;
+pub mod list;
+pub mod man;
+pub mod new;
+pub mod probe;
+pub mod rename;
+pub mod server;
+pub mod why;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use psess_protocol::message::Target;
+
+use crate::address::Address;
+use crate::cli::{Cli, Command, GlobalFlags};
+use crate::config::{Config, SshFlags};
+use crate::conversation::Conversation;
+use crate::error::{CommandError, USAGE};
+use crate::transport::Transport;
+
+/// The variable that names the session in which a process runs.
+pub const SESSION_VARIABLE: &str = "PSESS_SESSION";
+
+/// Runs a command of the client, reports its error on stderr, and gives its exit status.
+///
+/// # Panics
+/// When it is given the role of a server: these are not the client's.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(CommandError::status_of(&error))
+        }
+    }
+}
+
+/// Reports an error as psess does: one line, or a few, on stderr.
+pub fn report(error: &anyhow::Error) {
+    say(format_args!("psess: {error:#}"));
+}
+
+/// Tells the user something that is no output of the command: a line on stderr.
+fn say(line: impl std::fmt::Display) {
+    // The terminal may be gone: there is nobody to tell then.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    match &cli.command {
+        Command::Completions(args) => return completions::run(args),
+        Command::Man(args) => return man::run(args),
+        Command::Why(args) => return why::run(args),
+        Command::Facts => return facts::run(),
+        Command::Relay | Command::Keeper => unreachable!("roles of the server's side"),
+        Command::New(_)
+        | Command::Attach(_)
+        | Command::List(_)
+        | Command::Detach(_)
+        | Command::Kill(_)
+        | Command::Forget(_)
+        | Command::Rename(_)
+        | Command::Env(_)
+        | Command::Doctor(_)
+        | Command::Probe(_)
+        | Command::Server(_) => {}
+    }
+    let context = Context::new(&cli.global)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::New(args) => new::run(&context, args).await,
+            Command::Attach(args) => attach::run(&context, args).await,
+            Command::List(args) => list::run(&context, args).await,
+            Command::Detach(args) => detach::run(&context, args).await,
+            Command::Kill(args) => kill::run(&context, args).await,
+            Command::Forget(args) => forget::run(&context, args).await,
+            Command::Rename(args) => rename::run(&context, args).await,
+            Command::Env(args) => env::run(&context, args).await,
+            Command::Doctor(args) => doctor::run(&context, args).await,
+            Command::Probe(args) => probe::run(&context, args).await,
+            Command::Server(args) => server::run(&context, args).await,
+            Command::Completions(_)
+            | Command::Man(_)
+            | Command::Why(_)
+            | Command::Facts
+            | Command::Relay
+            | Command::Keeper => unreachable!("handled above, without a configuration"),
+        }
+    })
+}
+
+/// What all commands have: the configuration, and how hosts are reached.
+#[derive(Debug)]
+pub struct Context {
+    /// The user's configuration.
+    pub config: Config,
+    ssh: SshFlags,
+}
+
+impl Context {
+    fn new(global: &GlobalFlags) -> anyhow::Result<Self> {
+        let config = Config::load(global.config.as_deref())?;
+        Ok(Self {
+            config,
+            ssh: global.ssh_flags(),
+        })
+    }
+
+    /// The way to the host of an address.
+    ///
+    /// # Errors
+    /// When the configuration or a flag makes no sense for it.
+    pub fn transport(&self, address: &Address) -> Result<Transport, CommandError> {
+        self.config
+            .transport(address.host.as_deref(), &self.ssh)
+            .map_err(|error| CommandError::new(USAGE, error.to_string()))
+    }
+
+    /// A connection to the server there, which must run already on this machine.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    pub async fn converse(&self, address: &Address) -> Result<Conversation, CommandError> {
+        Conversation::open(&self.transport(address)?, false).await
+    }
+}
+
+/// The host that a command is about, with or without the colon that parts it from a session;
+/// this machine where none is named.
+fn host_of(host: Option<&str>) -> Result<Address, CommandError> {
+    let Some(host) = host else {
+        return Ok(Address::default());
+    };
+    let text = match host.ends_with(':') {
+        true => host.to_owned(),
+        false => format!("{host}:"),
+    };
+    text.parse()
+        .map_err(|error: crate::address::BadAddress| CommandError::new(USAGE, error.to_string()))
+}
+
+/// The session that a command is to act on: the named one, or the one in which it runs.
+fn session_of(address: &Address) -> Result<Target, CommandError> {
+    let named = address.session.clone();
+    let own = || std::env::var(SESSION_VARIABLE).ok();
+    let name = match &address.host {
+        Some(_) => named,
+        None => named.or_else(own),
+    };
+    name.filter(|name| !name.is_empty())
+        .map(Target::Name)
+        .ok_or_else(|| {
+            let host = address
+                .host
+                .as_deref()
+                .map_or(String::new(), |host| format!(" {host}:"));
+            CommandError::new(
+                USAGE,
+                format!("which session? 'psess list{host}' shows them"),
+            )
+        })
+}

@@ -1,0 +1,253 @@
+//! `psess server status`, `restart` and `stop`: what the server is, its replacement after an
+//! upgrade, and the end of everything. Without a command, `psess server` is the role of a
+//! server, which only a keeper starts.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use psess_protocol::capability::Capability;
+use psess_protocol::hello::Hello;
+use psess_protocol::message::{
+    ClientMessage, ProcessUsage, ServerMessage, ServerStatus, SessionUsage, Usage,
+};
+
+use super::Context;
+use super::list::{Clock, span};
+use crate::address::Address;
+use crate::broken_pipe;
+use crate::confirmation::confirmed;
+use crate::error::{CommandError, ERROR};
+use crate::place::printable;
+use crate::terminal;
+
+/// Flags of `psess server`.
+#[derive(Args, Debug)]
+pub struct ServerArgs {
+    /// What to do with the server; none: be it.
+    #[command(subcommand)]
+    pub command: Option<ServerCommand>,
+}
+
+/// What can be done with a server.
+#[derive(Debug, Subcommand)]
+pub enum ServerCommand {
+    /// Say what runs: versions, since when, restarts, and memory by session
+    Status {
+        /// The machine
+        #[arg(value_name = "HOST:")]
+        host: Option<Address>,
+    },
+    /// Start the server anew, of the program that is installed now; every session goes on
+    Restart {
+        /// The machine
+        #[arg(value_name = "HOST:")]
+        host: Option<Address>,
+    },
+    /// End all sessions, the server and its keeper
+    Stop {
+        /// The machine
+        #[arg(value_name = "HOST:")]
+        host: Option<Address>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When no server runs.
+///
+/// # Panics
+/// When it is the role that is meant, which is not the client's.
+pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Some(ServerCommand::Status { host }) => status(context, host).await,
+        Some(ServerCommand::Restart { host }) => {
+            let mut server = context.converse(&host.unwrap_or_default()).await?;
+            server.order(&ClientMessage::RestartServer).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(ServerCommand::Stop { host, yes }) => {
+            let mut server = context.converse(&host.unwrap_or_default()).await?;
+            if !yes && terminal::is_interactive() {
+                let sessions = server.sessions().await?.len();
+                if !confirmed(&format!("End all {sessions} sessions?"))? {
+                    return Err(CommandError::new(ERROR, "everything goes on".to_owned()).into());
+                }
+            }
+            server.order(&ClientMessage::EndAll).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => unreachable!("the role is chosen before"),
+    }
+}
+
+async fn status(context: &Context, host: Option<Address>) -> anyhow::Result<ExitCode> {
+    let mut server = context.converse(&host.unwrap_or_default()).await?;
+    let status = match server.ask(&ClientMessage::Status).await? {
+        ServerMessage::Server(status) => status,
+        other => return Err(server.nonsense(&other).into()),
+    };
+    let usage = match server.hello().can(Capability::Usage) {
+        true => Some(server.usage().await?),
+        false => None,
+    };
+    let protocol = Hello::of_client().common_version(server.hello())?;
+    broken_pipe::end_silently();
+    let text = describe(&Clock::now(), &status, usage.as_ref(), protocol);
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(clock: &Clock, status: &ServerStatus, usage: Option<&Usage>, protocol: u16) -> String {
+    let since = |started: u64| match started {
+        0 => String::new(),
+        started => {
+            let (up, since) = (span(clock.seconds_since(started)), clock.moment(started));
+            format!(", up {up} since {since}")
+        }
+    };
+    let process = |build: &str, pid: u32, started: u64, usage: Option<&ProcessUsage>| {
+        let build = match printable(build) {
+            build if build.is_empty() => "psess".to_owned(),
+            build => format!("psess {build}"),
+        };
+        let pss = usage.and_then(|usage| usage.pss);
+        let memory = pss.map_or(String::new(), |pss| format!(", {}", size(pss)));
+        format!("{build}, pid {pid}{}{memory}", since(started))
+    };
+    let (build, started) = (&status.build, status.started);
+    let server = process(build, status.pid, started, usage.map(|usage| &usage.server));
+    let keeper = match usage.map(|usage| &usage.keeper) {
+        Some(keeper) => process(
+            &keeper.build,
+            status.keeper_pid,
+            keeper.started,
+            Some(keeper),
+        ),
+        None => process("", status.keeper_pid, 0, None),
+    };
+    let client = env!("CARGO_PKG_VERSION");
+    let mut text = format!(
+        "client     psess {client}, protocol {protocol} with the server\n\
+         server     {server}\n\
+         keeper     {keeper}\n\
+         restarts   {}\n\
+         sessions   {}\n",
+        status.restarts, status.sessions
+    );
+    let Some(usage) = usage else {
+        text.push_str("memory     unknown: the server is older, and does not tell\n");
+        return text;
+    };
+    let share = |process: &ProcessUsage| process.pss.unwrap_or(0);
+    let total = size(share(&usage.server) + share(&usage.keeper));
+    let journals = usage.sessions.iter().map(|session| session.journal).sum();
+    text += &format!(
+        "memory     {total} of server and keeper, {} of journals\n",
+        size(journals)
+    );
+    if !usage.sessions.is_empty() {
+        text += &table(&usage.sessions);
+    }
+    text
+}
+
+/// What each session takes.
+fn table(sessions: &[SessionUsage]) -> String {
+    let names = sessions.iter().map(|session| session.name.as_str().len());
+    let width = names.max().unwrap_or(0).max("session".len());
+    let row = |name: &str, [log, history, journal]: [&str; 3]| {
+        format!("{name:<width$}  {log:>10}  {history:>10}  {journal:>10}\n")
+    };
+    let mut table = format!("\n{}", row("session", ["output", "history", "journal"]));
+    for session in sessions {
+        let sizes = [session.log, session.history, session.journal].map(size);
+        table += &row(session.name.as_str(), sizes.each_ref().map(String::as_str));
+    }
+    table
+}
+
+/// `17 B`, `3.4 KiB`, `12.0 MiB`.
+fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB"];
+    let mut size = bytes as f64;
+    let mut named = "B";
+    for unit in units {
+        if size < 1024.0 {
+            break;
+        }
+        size /= 1024.0;
+        named = unit;
+    }
+    match named {
+        "B" => format!("{bytes} B"),
+        unit => format!("{size:.1} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use psess_protocol::identity::SessionId;
+
+    use super::*;
+
+    fn status() -> ServerStatus {
+        ServerStatus {
+            build: "0.1.0\x1b[2J".to_owned(),
+            pid: 12,
+            keeper_pid: 11,
+            started: u64::MAX,
+            restarts: 3,
+            boot_id: String::new(),
+            sessions: 1,
+        }
+    }
+
+    #[test]
+    fn status_tells_versions_and_memory_by_session() {
+        let process = ProcessUsage {
+            build: "0.0.9".to_owned(),
+            started: 0,
+            pss: Some(3 << 20),
+        };
+        let usage = Usage {
+            server: process.clone(),
+            keeper: process,
+            sessions: vec![SessionUsage {
+                id: SessionId([7; 16]),
+                name: "build".parse().expect("a good name"),
+                log: 17,
+                history: 3 << 9,
+                journal: 5 << 30,
+            }],
+            more: false,
+        };
+        let text = describe(&Clock::now(), &status(), Some(&usage), 1);
+        let client = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            text,
+            format!(
+                "client     psess {client}, protocol 1 with the server\n\
+                 server     psess 0.1.0[2J, pid 12, up 0s since ?, 3.0 MiB\n\
+                 keeper     psess 0.0.9, pid 11, 3.0 MiB\n\
+                 restarts   3\n\
+                 sessions   1\n\
+                 memory     6.0 MiB of server and keeper, 5.0 GiB of journals\n\
+                 \n\
+                 session      output     history     journal\n\
+                 build          17 B     1.5 KiB     5.0 GiB\n"
+            )
+        );
+    }
+
+    #[test]
+    fn an_older_server_tells_what_it_knows() {
+        let text = describe(&Clock::now(), &status(), None, 1);
+        assert!(text.contains("keeper     psess, pid 11\n"), "{text}");
+        assert!(text.contains("memory     unknown"), "{text}");
+    }
+}

@@ -1,0 +1,396 @@
+//! The configuration file: `~/.config/psess/config.toml`.
+//!
+//! A flag goes before a `PSESS_*` variable, which goes before the file; this is where the last
+//! two meet.
+
+mod duration;
+mod history;
+mod host;
+mod timing;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, fs, io};
+
+use psess_protocol::timing::Timing;
+use serde::Deserialize;
+
+use crate::keys::{BadDetachKey, DetachKey};
+use crate::transport::Transport;
+use crate::transport::command::CommandTransport;
+use crate::transport::ssh::SshTransport;
+pub use duration::{BadDuration, Interval};
+pub use history::{ShownHistory, parse as parse_history};
+use host::{Host, Way};
+use timing::TimingSettings;
+
+/// What the user configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The key that detaches.
+    pub detach_key: DetachKey,
+    /// How much history is shown first when attaching.
+    pub history: ShownHistory,
+    /// After how long a client that nobody touches leaves by itself; `None`: never.
+    pub idle_detach: Option<Duration>,
+    /// Whether no heartbeats are sent where sshd is known to close sessions without data: that is
+    /// its administrator's wish.
+    pub respect_policy: bool,
+    /// How links keep time.
+    pub timing: Timing,
+    /// The ssh command, split into words.
+    ssh: Vec<String>,
+    hosts: BTreeMap<String, Host>,
+}
+
+/// What flags say about how hosts are reached.
+#[derive(Clone, Debug, Default)]
+pub struct SshFlags {
+    /// `--ssh`: the ssh command, as one text. Replaces a host's entry too.
+    pub ssh: Option<String>,
+    /// `-o`: options for ssh.
+    pub options: Vec<String>,
+}
+
+impl Config {
+    /// Reads the file, and the variables `PSESS_CONFIG` (which names it), `PSESS_DETACH_KEY` and
+    /// `PSESS_SSH`. Without a file everything has its default; one that was named must be there.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the file or the variable, the place in it and what is
+    /// allowed there.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let named = named.map(Path::to_owned).or_else(|| {
+            let path = env::var_os("PSESS_CONFIG")?;
+            (!path.is_empty()).then(|| PathBuf::from(path))
+        });
+        let (path, must_exist) = match named {
+            Some(path) => (Some(path), true),
+            None => (
+                default_path(env::var_os("XDG_CONFIG_HOME"), env::home_dir()),
+                false,
+            ),
+        };
+        let text = match &path {
+            None => String::new(),
+            Some(path) => match fs::read_to_string(path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
+                    String::new()
+                }
+                Err(error) => {
+                    return Err(ConfigError::Read {
+                        path: path.clone(),
+                        error,
+                    });
+                }
+            },
+        };
+        Self::parse(
+            &path.unwrap_or_default(),
+            &text,
+            env::var("PSESS_DETACH_KEY").ok(),
+            env::var("PSESS_SSH").ok(),
+        )
+    }
+
+    /// What the text of the file at `path` says, unless the variables say something else.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        detach_key: Option<String>,
+        ssh: Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let file = File::parse(text).map_err(|message| ConfigError::File {
+            path: path.to_owned(),
+            message,
+        })?;
+        file.with_variables(detach_key, ssh)
+    }
+
+    /// How a host is reached; `None` is this machine.
+    ///
+    /// # Errors
+    /// [`ConfigError::Ssh`]; [`ConfigError::UserOfCommand`]; [`ConfigError::OptionsOfCommand`].
+    pub fn transport(
+        &self,
+        host: Option<&str>,
+        flags: &SshFlags,
+    ) -> Result<Transport, ConfigError> {
+        let Some(host) = host else {
+            return Ok(Transport::Local);
+        };
+        let name = host.rsplit_once('@').map_or(host, |(_, name)| name);
+        let entry = self.hosts.get(host).or_else(|| self.hosts.get(name));
+        let mut program = self.ssh.clone();
+        let mut options = flags.options.clone();
+        let psess = entry.and_then(Host::psess);
+        match entry.map(|entry| &entry.way) {
+            Some(Way::Command(command)) if flags.ssh.is_none() => {
+                if name != host && !self.hosts.contains_key(host) {
+                    return Err(ConfigError::UserOfCommand(name.to_owned()));
+                }
+                if !options.is_empty() {
+                    return Err(ConfigError::OptionsOfCommand(name.to_owned()));
+                }
+                let command = CommandTransport::new(host.to_owned(), command.clone(), psess);
+                return Ok(Transport::Command(command));
+            }
+            Some(Way::Ssh {
+                program: own,
+                options: more,
+            }) => {
+                program = own.clone().unwrap_or(program);
+                options.extend(more.iter().cloned());
+            }
+            Some(Way::Command(_)) | None => {}
+        }
+        if let Some(ssh) = &flags.ssh {
+            program =
+                host::split_command(ssh).map_err(|message| ConfigError::Ssh("--ssh", message))?;
+        }
+        let ssh = SshTransport::new(host.to_owned(), program, options, psess);
+        Ok(Transport::Ssh(ssh))
+    }
+}
+
+fn default_path(config_home: Option<OsString>, home: Option<PathBuf>) -> Option<PathBuf> {
+    // The XDG specification: a relative path is as good as none.
+    let directory = config_home
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(home?.join(".config")))?;
+    Some(directory.join("psess/config.toml"))
+}
+
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    #[serde(deserialize_with = "from_text")]
+    detach_key: DetachKey,
+    #[serde(deserialize_with = "history::deserialize")]
+    history: Option<ShownHistory>,
+    idle_detach: Option<Interval>,
+    heartbeat: Option<Interval>,
+    respect_policy: bool,
+    ssh: Option<host::Command>,
+    timing: TimingSettings,
+    host: BTreeMap<String, Host>,
+}
+
+impl File {
+    /// The message of an error names line, column and key, and what is allowed.
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    fn with_variables(
+        self,
+        detach_key: Option<String>,
+        ssh: Option<String>,
+    ) -> Result<Config, ConfigError> {
+        let mut timing = Timing::default();
+        self.timing.apply(&mut timing);
+        if let Some(heartbeat) = self.heartbeat {
+            heartbeat.set_heartbeat(&mut timing);
+        }
+        let default_ssh = || vec!["ssh".to_owned()];
+        Ok(Config {
+            detach_key: match detach_key {
+                Some(text) => text.parse().map_err(ConfigError::DetachKey)?,
+                None => self.detach_key,
+            },
+            history: self.history.unwrap_or(ShownHistory::Fitting),
+            idle_detach: self.idle_detach.and_then(|interval| interval.0),
+            respect_policy: self.respect_policy,
+            timing,
+            ssh: match ssh {
+                Some(text) => host::split_command(&text)
+                    .map_err(|message| ConfigError::Ssh("PSESS_SSH", message))?,
+                None => self.ssh.map_or_else(default_ssh, |ssh| ssh.0),
+            },
+            hosts: self.host,
+        })
+    }
+}
+
+/// Reads a text by its `FromStr`.
+fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {error}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file says something that makes no sense.
+    #[error("in the configuration {}: {message}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Where, what, and what is allowed.
+        message: String,
+    },
+    /// `PSESS_DETACH_KEY` names none.
+    #[error("in PSESS_DETACH_KEY: {0}")]
+    DetachKey(BadDetachKey),
+    /// A command that stands for ssh cannot be split into words.
+    #[error("in {0}: {1}")]
+    Ssh(&'static str, String),
+    /// A user was given for a host whose entry is a command.
+    #[error("the entry [host.{0}] is a command, which takes no USER@: name another entry")]
+    UserOfCommand(String),
+    /// Options for ssh were given for a host whose entry is a command.
+    #[error("the entry [host.{0}] is a command, not ssh: it takes no -o")]
+    OptionsOfCommand(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use psess_protocol::message::History;
+
+    fn config(text: &str) -> Config {
+        let file = File::parse(text).expect("a good file");
+        file.with_variables(None, None).expect("no variables")
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = config("");
+        assert_eq!(config.detach_key, DetachKey::default());
+        assert_eq!(config.timing, Timing::default());
+        assert_eq!(config.history, ShownHistory::Fitting);
+        assert!(
+            config
+                .transport(None, &SshFlags::default())
+                .unwrap()
+                .is_local()
+        );
+    }
+
+    #[test]
+    fn a_full_file_is_understood() {
+        let config = config(
+            r#"
+            detach-key = "ctrl-b"
+            history = "all"
+            idle-detach = "30m"
+            respect-policy = true
+            heartbeat = "off"
+            ssh = "ssh -F 'my file'"
+            [timing]
+            dead = "20s"
+            redial = ["0s", "1s"]
+            ask-after = "off"
+            [host.box]
+            command = ["docker", "exec", "-i", "box"]
+            [host.far]
+            ssh = "ssh -p 2222"
+            options = ["LogLevel=ERROR"]
+            psess = "~/opt/psess"
+            "#,
+        );
+        assert_eq!(config.detach_key.to_string(), "Ctrl-B");
+        assert_eq!(config.history, ShownHistory::Exactly(History::All));
+        assert_eq!(config.idle_detach, Some(Duration::from_secs(1800)));
+        assert!(config.respect_policy);
+        assert_eq!(config.timing.heartbeat_idle, None);
+        assert_eq!(config.timing.dead, Duration::from_secs(20));
+        assert_eq!(config.timing.ask_after, None);
+        assert_eq!(config.timing.redial.len(), 2);
+
+        let flags = SshFlags::default();
+        let command = config.transport(Some("box"), &flags).unwrap();
+        assert!(matches!(command, Transport::Command(_)));
+        let with_user = config.transport(Some("me@box"), &flags);
+        assert!(matches!(with_user, Err(ConfigError::UserOfCommand(_))));
+        let far = format!("{:?}", config.transport(Some("me@far"), &flags).unwrap());
+        assert!(far.contains("2222") && far.contains("opt/psess"), "{far}");
+        let other = format!("{:?}", config.transport(Some("other"), &flags).unwrap());
+        assert!(other.contains("my file"), "{other}");
+        let flags = SshFlags {
+            ssh: Some("ssh -v".to_owned()),
+            options: vec![],
+        };
+        let flagged = config.transport(Some("box"), &flags).unwrap();
+        assert!(matches!(flagged, Transport::Ssh(_)));
+    }
+
+    #[test]
+    fn the_documented_file_is_understood_and_shows_the_defaults_of_the_link() {
+        let config = config(include_str!("../../../docs/config.toml"));
+        assert_eq!(config.detach_key, DetachKey::default());
+        assert_eq!(config.timing, Timing::default());
+        assert_eq!(config.hosts.len(), 3);
+    }
+
+    #[test]
+    fn an_error_names_the_line_the_key_and_what_is_allowed() {
+        for (text, words) in [
+            (
+                "detach-kye = 'x'",
+                &["line 1", "detach-kye", "detach-key"][..],
+            ),
+            ("\ndetach-key = 'q'", &["line 2", "'q'", "ctrl-"]),
+            ("heartbeat = 'soon'", &["line 1", "'soon'", "15s"]),
+            ("history = 'some'", &["line 1", "'some'", "all"]),
+            ("[timing]\ndaed = '1s'", &["line 2", "daed", "dead"]),
+            ("[host.x]\ncommand = []", &["line 2", "command"]),
+            ("[host.x]\npsess = \"it's\"", &["line 2", "it's"]),
+            ("ssh = \"ssh 'x\"", &["line 1", "quote"]),
+            (
+                "[host.x]\ncommand = ['docker']\nssh = 'ssh -p 1'",
+                &["line 1", "'command' stands in for ssh", "leave out 'ssh'"],
+            ),
+            (
+                "[host.x]\ncommand = ['docker']\noptions = ['LogLevel=ERROR']",
+                &["line 1", "leave out 'options'"],
+            ),
+        ] {
+            let message = File::parse(text).expect_err(text);
+            for word in words {
+                assert!(message.contains(word), "{word:?} is not in {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn variables_go_before_the_file() {
+        let file = File::parse("detach-key = 'ctrl-b'").unwrap();
+        let config = file
+            .with_variables(Some("ctrl-a".to_owned()), Some("myssh -x".to_owned()))
+            .unwrap();
+        assert_eq!(config.detach_key.to_string(), "Ctrl-A");
+        assert_eq!(config.ssh, ["myssh", "-x"]);
+    }
+
+    #[test]
+    fn the_file_is_where_the_xdg_specification_puts_it() {
+        let home = || Some(PathBuf::from("/home/ann"));
+        let expected = Some(PathBuf::from("/home/ann/.config/psess/config.toml"));
+        assert_eq!(default_path(None, home()), expected);
+        assert_eq!(default_path(Some("relative".into()), home()), expected);
+        let elsewhere = Some(PathBuf::from("/etc/x/psess/config.toml"));
+        assert_eq!(default_path(Some("/etc/x".into()), None), elsewhere);
+        assert_eq!(default_path(None, None), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! The table `[timing]`: every constant of a link, under its own name.
+
+use psess_protocol::timing::Timing;
+use serde::Deserialize;
+
+use super::duration::Interval;
+
+macro_rules! settings {
+    (
+        durations: $($duration:ident)*;
+        switchable: $($switchable:ident)*;
+        numbers: $($number:ident: $type:ty),*;
+    ) => {
+        /// What the file says of [`Timing`].
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+        pub(super) struct TimingSettings {
+            $(#[serde(deserialize_with = "duration")] $duration: Option<Interval>,)*
+            $($switchable: Option<Interval>,)*
+            $($number: Option<$type>,)*
+            #[serde(deserialize_with = "durations")]
+            redial: Option<Vec<Interval>>,
+        }
+
+        impl TimingSettings {
+            /// Changes what was set.
+            pub(super) fn apply(self, timing: &mut Timing) {
+                $(if let Some(Interval(Some(value))) = self.$duration {
+                    timing.$duration = value;
+                })*
+                $(if let Some(Interval(value)) = self.$switchable {
+                    timing.$switchable = value;
+                })*
+                $(if let Some(value) = self.$number {
+                    timing.$number = value;
+                })*
+                if let Some(redial) = self.redial {
+                    timing.redial = redial.into_iter().filter_map(|wait| wait.0).collect();
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    durations: heartbeat_active
+        heartbeat_shortest
+        heartbeat_longest
+        active_for
+        probe_after
+        banner_with_input
+        banner
+        banner_closed
+        suspect
+        suspect_with_input
+        suspect_after_wake
+        dead
+        redial_after_reached
+        redial_shortest
+        redial_beside
+        stable_after
+        dial
+        dial_interactive
+        attach
+        leave
+        acknowledge_apart
+        local_redial
+        local_give_up;
+    switchable: heartbeat_idle path_idle_timeout ask_after;
+    numbers: input_in_flight_bytes: usize, input_bytes: usize, acknowledge_bytes: u64,
+        dials_at_once: usize;
+}
+
+/// A duration that cannot be switched off.
+fn duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Interval>, D::Error> {
+    on(Interval::deserialize(deserializer)?).map(Some)
+}
+
+/// At least one such duration.
+fn durations<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<Interval>>, D::Error> {
+    let durations = Vec::<Interval>::deserialize(deserializer)?;
+    if durations.is_empty() {
+        return Err(serde::de::Error::custom("at least one duration is needed"));
+    }
+    durations
+        .into_iter()
+        .map(on)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+fn on<E: serde::de::Error>(interval: Interval) -> Result<Interval, E> {
+    match interval.0 {
+        Some(_) => Ok(interval),
+        None => Err(E::custom("this cannot be 'off': use a duration like '15s'")),
+    }
+}

@@ -1,0 +1,127 @@
+//! One connection of an attached client: frames over a byte pipe.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, Waker, ready};
+
+use psess_protocol::codec::{self, CodecError};
+use psess_protocol::frame::{self, Decoder, Kind};
+use psess_protocol::hello::Hello;
+use psess_protocol::identity::Generation;
+use psess_protocol::message::ClientMessage;
+use psess_protocol::offset::InputOffset;
+
+use crate::transport::end::PipeEnd;
+use crate::transport::pipe::Pipe;
+
+/// A pipe on which both sides have said hello. Dropping it ends all that is behind it.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its name in the link.
+    pub generation: Generation,
+    /// What came and was not looked at yet.
+    pub decoder: Decoder,
+    /// What the server said of itself.
+    server: Hello,
+    pipe: Pipe,
+    /// Frames on their way: bounded, as input in flight is, and control messages are few.
+    outgoing: Vec<u8>,
+    /// Writing failed: only what the server already said is still read.
+    is_deaf: bool,
+}
+
+impl Connection {
+    /// Takes over a pipe after the handshake.
+    #[must_use]
+    pub fn new(generation: Generation, pipe: Pipe, decoder: Decoder, server: Hello) -> Self {
+        Self {
+            generation,
+            decoder,
+            server,
+            pipe,
+            outgoing: Vec::new(),
+            is_deaf: false,
+        }
+    }
+
+    /// Whether the server knows this message.
+    #[must_use]
+    pub fn understands(&self, message: &ClientMessage) -> bool {
+        message
+            .capability()
+            .is_none_or(|capability| self.server.can(capability))
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    /// When it does not fit into a frame.
+    pub fn send(&mut self, message: &ClientMessage) -> Result<(), CodecError> {
+        let body = codec::encode(message)?;
+        frame::encode(Kind::Message, &[&body], &mut self.outgoing);
+        Ok(())
+    }
+
+    /// Queues typed bytes.
+    pub fn send_input(&mut self, offset: InputOffset, bytes: &[u8]) {
+        frame::encode_input(offset, bytes, &mut self.outgoing);
+    }
+
+    /// Writes what is queued, and reads: returns when something came, with its length; 0 at the
+    /// end. May be dropped without loss.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub async fn run(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            self.poll_write(context);
+            self.poll_read(context)
+        })
+        .await
+    }
+
+    /// Writes what can be written at once: the last chance before the connection is dropped.
+    pub fn flush(&mut self) {
+        self.poll_write(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// The last lines that the command behind the pipe wrote to its stderr.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        self.pipe.stderr()
+    }
+
+    /// The process id of the command behind the pipe, while it runs.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.pipe.process_id()
+    }
+
+    /// How the pipe ended: waits a moment for the command behind it, and ends it.
+    pub async fn ended(mut self) -> PipeEnd {
+        self.pipe.ended().await
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) {
+        while !self.is_deaf && !self.outgoing.is_empty() {
+            match self.pipe.writer.poll_write(context, &self.outgoing) {
+                Poll::Ready(Ok(0) | Err(_)) => self.is_deaf = true,
+                Poll::Ready(Ok(count)) => {
+                    self.outgoing.drain(..count);
+                }
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = self.pipe.reader.poll_read(context, self.decoder.spare());
+        if read.is_pending() && self.is_deaf {
+            // Nobody reads what we say, and nothing more has come: it is over.
+            return Poll::Ready(Ok(0));
+        }
+        let count = ready!(read)?;
+        self.decoder.filled(count);
+        Poll::Ready(Ok(count))
+    }
+}

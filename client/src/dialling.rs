@@ -1,0 +1,208 @@
+//! From nothing to a connection that an attach request can be sent on.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use psess_protocol::identity::Generation;
+use psess_protocol::link::{Closed, ClosedKind};
+use psess_protocol::message::{ClientMessage, Failure, FailureKind, ServerMessage};
+
+use crate::connection::Connection;
+use crate::handshake::{Wire, WireError, handshake};
+use crate::transport::pipe::Pipe;
+use crate::transport::{Dial, Transport};
+
+/// Dials that are under way, as many as the link wants at once.
+#[derive(Default)]
+pub struct Dials {
+    running: Vec<(Generation, Dialling)>,
+    /// The one in which ssh may be asking the user.
+    asking: Option<Generation>,
+}
+
+type Dialling = Pin<Box<dyn Future<Output = Result<Dialled, DialFailed>>>>;
+
+/// A connection that was made.
+#[derive(Debug)]
+pub struct Dialled {
+    /// The connection.
+    pub connection: Connection,
+    /// What the user ought to know, each a sentence.
+    pub warnings: Vec<String>,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum DialFailed {
+    /// It could not be made.
+    Closed(Closed),
+    /// It was made, and the server refused a request on it.
+    Refused(Failure),
+}
+
+impl Dials {
+    /// One more: it is to say hello and make `requests`, which matter for the first dial only, as
+    /// what they start is there when a later one comes. With `may_exist`, a session that they were
+    /// to start and that is there already is as good.
+    pub fn begin(
+        &mut self,
+        transport: Transport,
+        kind: Dial,
+        generation: Generation,
+        requests: Vec<ClientMessage>,
+        may_exist: bool,
+    ) {
+        if kind.interactive {
+            self.asking = Some(generation);
+        }
+        let dialling = dial(transport, kind, generation, requests, may_exist);
+        self.running.push((generation, Box::pin(dialling)));
+    }
+
+    /// Ends this one, and all that runs behind it. Whether it was under way.
+    pub fn close(&mut self, generation: Generation) -> bool {
+        let before = self.running.len();
+        self.running.retain(|(dialled, _)| *dialled != generation);
+        before > self.running.len()
+    }
+
+    /// Ends all of them.
+    pub fn close_all(&mut self) {
+        self.running.clear();
+    }
+
+    /// Whether the terminal is ssh's, which may be asking the user.
+    #[must_use]
+    pub fn ask_user(&self) -> bool {
+        let mut running = self.running.iter();
+        running.any(|(generation, _)| self.asking == Some(*generation))
+    }
+
+    /// Waits for the first that succeeds or fails. May be dropped without loss.
+    pub async fn next(&mut self) -> (Generation, Result<Dialled, DialFailed>) {
+        poll_fn(|context| {
+            for at in 0..self.running.len() {
+                let (generation, dialling) = &mut self.running[at];
+                if let Poll::Ready(result) = dialling.as_mut().poll(context) {
+                    let generation = *generation;
+                    drop(self.running.swap_remove(at));
+                    return Poll::Ready((generation, result));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Dials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let running = self.running.iter().map(|(generation, _)| generation);
+        f.debug_list().entries(running).finish()
+    }
+}
+
+/// Dials, says hello, and makes the requests. When it fails, nothing runs behind it.
+async fn dial(
+    transport: Transport,
+    dial: Dial,
+    generation: Generation,
+    requests: Vec<ClientMessage>,
+    may_exist: bool,
+) -> Result<Dialled, DialFailed> {
+    let mut pipe = transport.dial(dial).await.map_err(|error| {
+        DialFailed::Closed(Closed {
+            kind: ClosedKind::Unreachable,
+            words: error.to_string(),
+        })
+    })?;
+    let wire = handshake(&mut pipe.reader, &mut pipe.writer).await;
+    let made = match wire {
+        Ok(mut wire) => {
+            let warnings = make(&mut wire, &requests, may_exist).await;
+            let place = transport.place();
+            warnings.map(|mut warnings| {
+                for words in &mut warnings {
+                    *words = place.quote(words);
+                }
+                (wire.decoder, wire.server, warnings)
+            })
+        }
+        Err(error) => Err(Unmade::Wire(error)),
+    };
+    match made {
+        Ok((decoder, server, mut warnings)) => {
+            // From here on, ssh's words no longer go to the screen.
+            pipe.quiet();
+            warnings.append(&mut pipe.warnings);
+            Ok(Dialled {
+                connection: Connection::new(generation, pipe, decoder, server),
+                warnings,
+            })
+        }
+        Err(Unmade::Refused(failure)) => Err(DialFailed::Refused(failure)),
+        Err(Unmade::Wire(error)) => Err(DialFailed::Closed(
+            closed(pipe, &transport, dial, error).await,
+        )),
+    }
+}
+
+enum Unmade {
+    Wire(WireError),
+    Refused(Failure),
+}
+
+/// Makes the requests; returns what their answers warn of.
+async fn make<R, W>(
+    wire: &mut Wire<R, W>,
+    requests: &[ClientMessage],
+    may_exist: bool,
+) -> Result<Vec<String>, Unmade>
+where
+    R: tokio::io::AsyncRead + Unpin,
+    W: tokio::io::AsyncWrite + Unpin,
+{
+    let mut warnings = Vec::new();
+    for request in requests {
+        if let ClientMessage::Environment(_) = request {
+            wire.send(request).await.map_err(Unmade::Wire)?;
+            continue;
+        }
+        match wire.request(request).await.map_err(Unmade::Wire)? {
+            ServerMessage::Created(session) => warnings.extend(session.warnings),
+            ServerMessage::Done => {}
+            ServerMessage::Failed(failure)
+                if may_exist && failure.kind == FailureKind::NameTaken => {}
+            ServerMessage::Failed(failure) => return Err(Unmade::Refused(failure)),
+            other => {
+                return Err(Unmade::Refused(Failure {
+                    kind: FailureKind::Protocol,
+                    message: format!("the server answered a request with {other:?}"),
+                }));
+            }
+        }
+    }
+    Ok(warnings)
+}
+
+/// Why the pipe ended, from what the command behind it said, or else from what came through it.
+async fn closed(mut pipe: Pipe, transport: &Transport, dial: Dial, error: WireError) -> Closed {
+    let incompatible = matches!(error, WireError::Hello(_));
+    let end = pipe.ended().await;
+    let kind = if incompatible || !end.may_recover() {
+        ClosedKind::NeedsUser
+    } else if end.reached_server() {
+        ClosedKind::Broken
+    } else {
+        ClosedKind::Unreachable
+    };
+    let words = match end.last_line() {
+        _ if incompatible => error.to_string(),
+        Some(line) if !dial.interactive => line.to_owned(),
+        Some(_) => end.explain(transport),
+        None => format!("{error}: {}", end.explain(transport)),
+    };
+    Closed { kind, words }
+}

@@ -1,0 +1,67 @@
+//! The modes of the user's terminal: raw while attached, and as they were found afterwards,
+//! whatever happens. The only file that names crossterm.
+//!
+//! What goes over the terminal is the business of `tty`, and what the program in the session
+//! left there that of `attached_screen`; only a panic, which skips both, is cleaned up here.
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Once;
+
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode, is_raw_mode_enabled};
+
+/// Takes back what programs commonly switch on: the alternate screen; reports of mouse and focus;
+/// bracketed paste; the kitty keyboard protocol and modifyOtherKeys; application keys; a hidden
+/// cursor; no wrapping; line drawing; colours (xterm ctlseqs). It leaves the cursor where it is.
+pub const CLEAN: &[u8] = b"\x18\x1b[?1049l\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016l\
+    \x1b[?2004;2026l\x1b[=0u\x1b[>4;0m\x1b[?1l\x1b>\x1b[?25h\x1b[?7h\x1b[4l\x1b(B\x0f\x1b[m";
+
+/// The user's terminal in raw mode: keys come singly and unchanged, and nothing is echoed.
+/// Dropping it, and any panic before that, gives back the modes that were found.
+#[derive(Debug)]
+pub struct RawTerminal(());
+
+impl RawTerminal {
+    /// Puts the terminal on stdin, or the controlling one, into raw mode.
+    ///
+    /// # Errors
+    /// When there is no terminal, or it is gone.
+    pub fn enter() -> io::Result<Self> {
+        static PANIC_HOOK: Once = Once::new();
+        PANIC_HOOK.call_once(restore_at_panic);
+        enable_raw_mode()?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        // The terminal is gone, and its modes with it.
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Whether a person sits at both ends of this process: one who can be asked something.
+#[must_use]
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// The panic's message is written by the hook before, so it must find a clean terminal.
+fn restore_at_panic() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if matches!(is_raw_mode_enabled(), Ok(true)) {
+            // Errors: there is nobody left to tell. A terminal that takes nothing now must not hold
+            // up the panic.
+            let _ = OpenOptions::new()
+                .write(true)
+                .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+                .open("/dev/tty")
+                .and_then(|mut screen| screen.write_all(&[CLEAN, b"\r\n"].concat()));
+            let _ = disable_raw_mode();
+        }
+        before(panic);
+    }));
+}

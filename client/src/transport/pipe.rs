@@ -1,0 +1,89 @@
+//! A byte pipe to a server, and the processes behind it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use psess_descriptor::{Sink, Source};
+
+use super::DialError;
+use super::end::PipeEnd;
+use super::process::Process;
+
+/// A byte pipe to a server. Dropping it ends every process behind it.
+pub struct Pipe {
+    /// What the server sends.
+    pub reader: Source,
+    /// What the server gets.
+    pub writer: Sink,
+    /// What the user ought to know, each a sentence, when this dial started a keeper: that
+    /// logout ends the sessions, say. Over a command they come by its stderr.
+    pub warnings: Vec<String>,
+    process: Option<Process>,
+}
+
+impl Pipe {
+    /// Runs `argv` with pipes for stdin, stdout and stderr.
+    pub(super) fn spawn(argv: &[OsString], interactive: bool) -> Result<Self, DialError> {
+        let (process, stdin, stdout) = Process::spawn(argv, interactive)?;
+        Ok(Self {
+            reader: stdout,
+            writer: stdin,
+            warnings: Vec::new(),
+            process: Some(process),
+        })
+    }
+
+    /// Takes over a connected socket.
+    pub(super) fn from_socket(socket: UnixStream, warnings: Vec<String>) -> io::Result<Self> {
+        let socket = OwnedFd::from(socket);
+        Ok(Self {
+            writer: Sink::new(socket.try_clone()?)?,
+            reader: Source::new(socket)?,
+            warnings,
+            process: None,
+        })
+    }
+
+    /// From now on, what the command writes to its stderr is only kept, not shown: to be called
+    /// before the terminal is put into raw mode.
+    pub fn quiet(&self) {
+        if let Some(process) = &self.process {
+            process.quiet();
+        }
+    }
+
+    /// The process id of the command, while it runs; `None` for a socket.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::id)
+    }
+
+    /// The last lines that the command wrote to its stderr so far; empty for a socket.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.process
+            .as_ref()
+            .map(Process::stderr)
+            .unwrap_or_default()
+    }
+
+    /// Tells why the pipe ended: to be called after the reader or the writer failed. Waits a
+    /// moment for the command to exit, and ends it when it does not.
+    pub async fn ended(&mut self) -> PipeEnd {
+        match &mut self.process {
+            Some(process) => process.ended().await,
+            None => PipeEnd::of_socket(),
+        }
+    }
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe")
+            .field("process", &self.process)
+            .finish_non_exhaustive()
+    }
+}
