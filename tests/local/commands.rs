@@ -1,0 +1,387 @@
+//! The commands that need no terminal: what they print, how they fail, what they leave.
+
+use psess_harness::{Finished, Terminal, World, eventually};
+
+use crate::{attach, open_shell, world};
+
+fn sleeper(world: &World, name: &str) {
+    world.succeed(["new", "-d", name, "--", "sleep", "1000"]);
+}
+
+/// Asserts that a command failed with this status and named all of these on stderr.
+#[track_caller]
+fn assert_fails(finished: &Finished, status: i32, words: &[&str]) {
+    assert_eq!(finished.status, Some(status), "{finished:?}");
+    for word in words {
+        assert!(
+            finished.stderr.contains(word),
+            "{word:?} is not in {finished:?}"
+        );
+    }
+    assert!(!finished.stderr.contains("panicked"), "{finished:?}");
+}
+
+#[test]
+fn new_d_starts_a_session_that_list_shows() {
+    let world = world();
+    sleeper(&world, "build");
+    let list = world.succeed(["list"]);
+    assert!(
+        list.contains("build") && list.contains("sleep 1000"),
+        "{list}"
+    );
+    // The second may have changed between them.
+    let without_time = |list: String| list.replace(|c: char| c.is_ascii_digit(), "");
+    let again = world.succeed(["ls"]);
+    assert_eq!(without_time(again), without_time(list));
+    let json = world.succeed(["list", "--json"]);
+    assert!(
+        json.contains("\"build\"") && json.contains("\"schema\""),
+        "{json}"
+    );
+}
+
+#[test]
+fn list_of_nothing_succeeds_and_starts_nothing() {
+    let world = world();
+    let finished = world.run(["list"]);
+    assert_eq!(finished.status, Some(0), "{finished:?}");
+    assert_eq!(world.processes(), []);
+}
+
+#[test]
+fn a_session_without_a_name_is_named_after_its_command() {
+    let world = world();
+    world.succeed(["new", "-d", "--", "sleep", "1000"]);
+    world.succeed(["new", "-d", "--", "sleep", "1000"]);
+    let list = world.succeed(["list"]);
+    assert_eq!(
+        list.lines().filter(|line| line.contains("sleep")).count(),
+        2,
+        "{list}"
+    );
+}
+
+#[test]
+fn a_name_taken_is_refused_and_its_session_goes_on() {
+    let world = world();
+    sleeper(&world, "build");
+    let finished = world.run(["new", "-d", "build", "--", "sleep", "2000"]);
+    assert_fails(&finished, 1, &["build", "attach"]);
+    assert!(!world.succeed(["list"]).contains("2000"));
+}
+
+#[test]
+fn a_name_with_bad_characters_is_refused_before_anything_starts() {
+    let world = world();
+    for name in ["a b", "a/b", "ä", "a\u{1b}b", ""] {
+        let finished = world.run(["new", "-d", name, "--", "sleep", "1000"]);
+        assert!(
+            matches!(finished.status, Some(1 | 2)),
+            "{name:?}: {finished:?}"
+        );
+        assert!(finished.stderr.contains("name"), "{name:?}: {finished:?}");
+        assert!(!finished.stderr.contains('\u{1b}'), "{finished:?}");
+    }
+    assert_eq!(world.processes(), []);
+}
+
+#[test]
+fn a_command_that_does_not_exist_gives_127_and_leaves_nothing() {
+    let world = world();
+    let finished = world.run(["new", "-d", "build", "--", "no-such-command"]);
+    assert_fails(&finished, 127, &["no-such-command"]);
+    let mut terminal = world.open(["new", "build", "--", "no-such-command"]);
+    assert_eq!(terminal.wait_exit().code(), Some(127));
+    terminal.wait_for_text("no-such-command");
+    assert!(terminal.is_cooked());
+    world.wait_for_end();
+    assert_eq!(world.processes(), []);
+}
+
+#[test]
+fn a_command_that_cannot_be_executed_gives_126() {
+    let world = world();
+    let file = world.write("home/plain", "not a program\n");
+    let finished = world.run(["new", "-d", "build", "--", &file.display().to_string()]);
+    assert_fails(&finished, 126, &["plain"]);
+    world.wait_for_end();
+}
+
+#[test]
+fn a_working_directory_that_is_not_there_is_an_error() {
+    let world = world();
+    let finished = world.run([
+        "new",
+        "-d",
+        "build",
+        "--cwd",
+        "/no/such/folder",
+        "--",
+        "sleep",
+        "9",
+    ]);
+    assert!(matches!(finished.status, Some(1 | 126)), "{finished:?}");
+    assert!(finished.stderr.contains("/no/such/folder"), "{finished:?}");
+    world.wait_for_end();
+}
+
+#[test]
+fn new_and_attach_without_a_terminal_say_so() {
+    let world = world();
+    let finished = world.run(["new", "build", "--", "sleep", "1000"]);
+    assert_fails(&finished, 1, &["terminal", "-d"]);
+    assert!(world.processes().is_empty(), "{:?}", world.processes());
+    sleeper(&world, "build");
+    assert_fails(&world.run(["attach", "build"]), 1, &["terminal"]);
+}
+
+#[test]
+fn a_session_that_is_not_there_gives_3_and_says_where_to_look() {
+    let world = world();
+    for words in [
+        &["detach", "work"][..],
+        &["kill", "work"],
+        &["rename", "work", "play"],
+    ] {
+        assert_fails(&world.run(words), 3, &["psess new"]);
+    }
+    assert_eq!(world.processes(), [], "nothing is started to say so");
+    sleeper(&world, "other");
+    assert_fails(&world.run(["kill", "work"]), 3, &["work", "list"]);
+    let mut terminal = attach(&world, "work");
+    assert_eq!(terminal.wait_exit().code(), Some(3));
+    terminal.wait_for_text("work");
+    assert!(terminal.is_cooked());
+}
+
+#[test]
+fn misuse_gives_2() {
+    let world = world();
+    for arguments in [
+        vec!["nonsense"],
+        vec!["new", "--nonsense"],
+        vec!["rename", "one"],
+    ] {
+        assert_eq!(world.run(arguments).status, Some(2));
+    }
+}
+
+#[test]
+fn attach_c_creates_a_session_once() {
+    let world = world();
+    let first = world.open(["attach", "-c", "build"]);
+    first.type_keys("echo in-$((1 + 1))\r");
+    first.wait_for_row("in-2");
+    let second = world.open(["attach", "-c", "build"]);
+    second.wait_for_row("in-2");
+    assert_eq!(world.succeed(["list"]).matches("build").count(), 1);
+}
+
+#[test]
+fn rename_gives_another_name() {
+    let world = world();
+    sleeper(&world, "one");
+    sleeper(&world, "two");
+    world.succeed(["rename", "one", "three"]);
+    let list = world.succeed(["list"]);
+    assert!(list.contains("three") && !list.contains("one"), "{list}");
+    assert_fails(&world.run(["rename", "two", "three"]), 1, &["three"]);
+}
+
+#[test]
+fn a_unique_beginning_of_a_name_is_enough_an_ambiguous_one_is_not() {
+    let world = world();
+    sleeper(&world, "build");
+    sleeper(&world, "bench");
+    sleeper(&world, "ben");
+    assert_fails(&world.run(["kill", "--yes", "b"]), 1, &["build", "bench"]);
+    world.succeed(["kill", "--yes", "bu"]);
+    world.succeed(["kill", "--yes", "ben"]);
+    eventually("only one is left", || {
+        let list = world.succeed(["list"]);
+        (list.contains("bench") && !list.contains("build")).then_some(())
+    });
+}
+
+#[test]
+fn kill_ends_the_program_and_the_session() {
+    let world = world();
+    sleeper(&world, "build");
+    let program = eventually("the program runs", || {
+        world
+            .processes()
+            .into_iter()
+            .find(|process| process.command == "sleep 1000")
+    });
+    world.succeed(["kill", "build"]);
+    eventually("the program is gone", || (!program.lives()).then_some(()));
+    world.wait_for_end();
+}
+
+#[test]
+fn kill_on_a_terminal_asks_when_something_runs() {
+    let world = world();
+    sleeper(&world, "build");
+    for (answer, listed) in [("n\r", true), ("y\r", false)] {
+        let mut terminal = world.open(["kill", "build"]);
+        terminal.wait_for_text("build");
+        terminal.wait_for_text("?");
+        terminal.type_keys(answer);
+        terminal.wait_exit();
+        eventually("the answer counts", || {
+            (world.succeed(["list"]).contains("sleep") == listed).then_some(())
+        });
+    }
+}
+
+#[test]
+fn detach_sends_every_client_away_and_the_session_goes_on() {
+    let world = world();
+    let mut first = open_shell(&world, "build");
+    let mut second = attach(&world, "build");
+    second.wait_for_row("$");
+    world.succeed(["detach", "build"]);
+    for terminal in [&mut first, &mut second] {
+        assert!(terminal.wait_exit().success());
+        terminal.wait_for_text("[detached from build");
+    }
+    attach(&world, "build").wait_for_row("$");
+    world.succeed(["detach", "build"]);
+}
+
+#[test]
+fn n_and_a_are_new_and_attach() {
+    let world = world();
+    world.succeed([
+        "n",
+        "-d",
+        "build",
+        "--",
+        "/bin/sh",
+        "-c",
+        "echo here; exec sleep 1000",
+    ]);
+    world.open(["a", "build"]).wait_for_row("here");
+}
+
+#[test]
+fn list_into_a_closed_pipe_ends_silently() {
+    let world = world();
+    sleeper(&world, "build");
+    let mut command = world.command("/bin/bash");
+    command.args([
+        "-c",
+        "psess list | true; echo ${PIPESTATUS[0]}; psess list > /dev/null",
+    ]);
+    let finished = Finished::of(command);
+    assert_eq!(finished.stderr, "", "{finished:?}");
+}
+
+#[test]
+fn what_is_listed_has_no_control_characters() {
+    let world = world();
+    let program = "printf '\\033]2;\\033[31mtitle\\007'; exec sleep 1000 # \u{1b}[31m";
+    world.succeed(["new", "-d", "build", "--", "/bin/sh", "-c", program]);
+    let mut terminal = Terminal::new();
+    terminal.run(world.psess(["list"]));
+    assert!(terminal.wait_exit().success());
+    assert_eq!(terminal.look(|screen| screen.modes_left()), [""; 0]);
+    let list = world.succeed(["list"]);
+    assert!(!list.contains('\u{1b}'), "{}", list.escape_debug());
+}
+
+#[test]
+fn tab_completes_commands_flags_and_the_names_of_sessions() {
+    let world = world();
+    sleeper(&world, "nightly-build");
+    let mut terminal = Terminal::new();
+    let mut shell = world.command("/bin/bash");
+    shell.args(["--norc", "--noprofile", "-i"]).env("PS1", "$ ");
+    terminal.run(shell);
+    terminal.type_keys("source <(psess completions bash); echo ready-$((1 + 1))\r");
+    terminal.wait_for_row("ready-2");
+    // A TAB typed before the prompt is no question to the shell.
+    terminal.wait_for_row("$");
+    terminal.type_keys("psess att\t");
+    terminal.wait_for_row("$ psess attach");
+    terminal.type_keys("--read\t");
+    terminal.wait_for_row("$ psess attach --read-only");
+    terminal.type_keys("nig\t");
+    terminal.wait_for_row("$ psess attach --read-only nightly-build");
+}
+
+#[test]
+fn there_is_a_manual_page_for_each_command() {
+    let world = world();
+    let folder = world.path("home/man");
+    world.succeed(["man", &folder.display().to_string()]);
+    let page = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    for section in ["NAME", "SYNOPSIS", "EXAMPLES", "ENVIRONMENT", "EXIT STATUS"] {
+        let page = page("psess.1");
+        assert!(page.contains(section), "{section} is not in {page}");
+    }
+    assert!(page("psess-new.1").contains("psess new build"));
+    assert!(!folder.join("psess-keeper.1").exists());
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let world = world();
+    assert!(world.succeed(["--version"]).starts_with("psess "));
+    let help = world.succeed(["--help"]);
+    for command in ["new", "attach", "list", "detach", "kill", "rename"] {
+        assert!(help.contains(command), "{help}");
+    }
+    for role in ["relay", "keeper"] {
+        assert!(!help.contains(&format!("\n  {role}")), "{help}");
+    }
+}
+
+#[test]
+fn server_status_tells_versions_and_memory_by_session() {
+    let world = world();
+    sleeper(&world, "build");
+    let status = world.succeed(["server", "status"]);
+    let version = env!("CARGO_PKG_VERSION");
+    let line = |name: &str| {
+        let mut lines = status.lines().filter(|line| line.starts_with(name));
+        let found = lines
+            .next()
+            .unwrap_or_else(|| panic!("no {name}: {status}"));
+        found.to_owned()
+    };
+    for process in ["server", "keeper"] {
+        let line = line(process);
+        assert!(line.contains(&format!("psess {version}, pid ")), "{status}");
+        assert!(line.contains("up 0s") || line.contains("up 1"), "{status}");
+        assert!(line.contains("iB"), "its memory is told: {status}");
+    }
+    assert!(line("restarts").ends_with(" 0"), "{status}");
+    assert!(line("build").contains("KiB"), "{status}");
+    world.succeed(["server", "restart"]);
+    eventually("the restart is counted", || {
+        let status = world.run(["server", "status"]);
+        (status.stdout.contains("restarts   1")).then_some(())
+    });
+}
+
+#[test]
+fn forget_drops_what_has_finished_and_nothing_else() {
+    let world = world();
+    sleeper(&world, "build");
+    world.succeed(["new", "-d", "done", "--", "sh", "-c", "exit 2"]);
+    world.succeed(["new", "-d", "gone", "--", "sh", "-c", "exit 3"]);
+    eventually("both have finished", || {
+        let list = world.succeed(["list"]);
+        (list.contains(", exit 2") && list.contains(", exit 3")).then_some(())
+    });
+    assert_fails(&world.run(["forget", "build"]), 1, &["build still runs"]);
+    assert_fails(&world.run(["forget", "nosuch"]), 3, &["nosuch"]);
+    world.succeed(["forget", "done"]);
+    let list = world.succeed(["list"]);
+    assert!(!list.contains("done") && list.contains("gone"), "{list}");
+    world.succeed(["forget", "--all"]);
+    let list = world.succeed(["list"]);
+    assert!(!list.contains("gone") && list.contains("build"), "{list}");
+}

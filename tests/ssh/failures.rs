@@ -1,0 +1,139 @@
+//! What is said when another machine cannot be reached, or has no psess.
+
+use psess_harness::{Finished, Sshd, World};
+
+use crate::world;
+
+/// Runs `psess list HOST:` and `psess new HOST:build`, and asserts that both fail with one of
+/// these statuses, say all of these words, and leave the terminal and the machine clean.
+#[track_caller]
+fn assert_fails(world: &World, host: &str, statuses: &[i32], words: &[&str]) {
+    let listed = world.run(["list", &format!("{host}:")]);
+    check(&listed, statuses, words);
+    let mut terminal = world.open(["new", &format!("{host}:build"), "--", "sleep", "1000"]);
+    let status = terminal.wait_exit().code();
+    let rows = terminal.look(|screen| screen.all_rows());
+    let shown = Finished {
+        status,
+        stdout: String::new(),
+        stderr: rows.concat(),
+    };
+    check(&shown, statuses, words);
+    assert!(terminal.is_cooked());
+    assert_eq!(terminal.look(|screen| screen.modes_left()), [""; 0]);
+    assert_eq!(world.role("keeper"), []);
+    assert_eq!(world.role("relay"), []);
+}
+
+#[track_caller]
+fn check(finished: &Finished, statuses: &[i32], words: &[&str]) {
+    assert!(
+        finished
+            .status
+            .is_some_and(|status| statuses.contains(&status)),
+        "{finished:?}"
+    );
+    for word in words {
+        assert!(
+            finished.stderr.contains(word),
+            "{word:?} is not in {finished:?}"
+        );
+    }
+    assert!(!finished.stderr.contains("panicked"), "{finished:?}");
+}
+
+#[test]
+fn a_far_side_without_psess_is_named() {
+    let world = world();
+    let Some(_sshd) = Sshd::with_environment(&world, &[("PATH", "/usr/bin:/bin")]) else {
+        return;
+    };
+    let copy = "chmod +x ~/.local/bin/psess";
+    assert_fails(
+        &world,
+        "far",
+        &[4],
+        &["psess: not found on", "ssh far ", copy],
+    );
+}
+
+#[test]
+fn a_host_that_refuses_is_said_in_sshs_own_words() {
+    let world = world();
+    let Some(_sshd) = Sshd::start(&world) else {
+        return;
+    };
+    assert_fails(
+        &world,
+        "refusing",
+        &[1],
+        &["refusing", "Connection refused"],
+    );
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_said_in_sshs_own_words() {
+    let world = world();
+    let Some(_sshd) = Sshd::start(&world) else {
+        return;
+    };
+    assert_fails(
+        &world,
+        "no-such-host.invalid",
+        &[1],
+        &["no-such-host.invalid"],
+    );
+}
+
+#[test]
+fn a_login_that_is_refused_gives_4() {
+    let world = world();
+    let Some(_sshd) = Sshd::start(&world) else {
+        return;
+    };
+    assert_fails(&world, "stranger", &[4], &["Permission denied"]);
+}
+
+#[test]
+fn a_far_side_that_only_makes_noise_is_quoted() {
+    let world = world();
+    let Some(_sshd) = Sshd::start(&world) else {
+        return;
+    };
+    world.write("far/home/.bashrc", "echo This account is closed; exit 1\n");
+    assert_fails(&world, "far", &[1], &["far", "This account is closed"]);
+}
+
+#[test]
+fn a_command_of_the_configuration_that_is_missing_is_named() {
+    let world = world();
+    world.write(
+        "home/.config/psess/config.toml",
+        "[host.box]\ncommand = [\"no-such-pipe\"]\n",
+    );
+    assert_fails(&world, "box", &[1, 127], &["no-such-pipe"]);
+}
+
+#[test]
+fn errors_of_the_far_side_read_like_those_of_this() {
+    let world = world();
+    let Some(_sshd) = Sshd::start(&world) else {
+        return;
+    };
+    world.succeed(["new", "-d", "far:build", "--", "sleep", "1000"]);
+    check(
+        &world.run(["new", "-d", "far:build", "--", "sleep", "1"]),
+        &[1],
+        &["far: a session 'build'", "'psess attach far:build'"],
+    );
+    check(
+        &world.run(["kill", "--yes", "far:work"]),
+        &[3],
+        &["far: no session 'work'", "'psess list far:'"],
+    );
+    check(
+        &world.run(["new", "-d", "far:x", "--", "no-such-command"]),
+        &[127],
+        &["no-such-command"],
+    );
+}

@@ -1,0 +1,11 @@
+//! psess on two machines with a real sshd between them, end to end.
+
+mod commands;
+mod failures;
+mod resume;
+
+use psess_harness::World;
+
+fn world() -> World {
+    World::new(env!("CARGO_BIN_EXE_psess"))
+}
