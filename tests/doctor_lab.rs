@@ -275,7 +275,7 @@ fn doctor_knows_what_is_off_and_predicts_what_finds_a_dead_path() {
     assert_eq!(report["dead_path"], Value::Null, "{report:#}");
     // ServerAlive: 2 × (1 + 1).
     let alive = ["-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=1"];
-    let options = [off, alive].concat();
+    let options = [&off[..], &alive[..]].concat();
     let report = doctor(&world, &lab, &options);
     assert_eq!(seconds(&report["dead_path"]["after_seconds"]), 4.0);
     let lived = life_of_a_plain_ssh(&world, &lab, &options, "blackhole on").as_secs_f64();
@@ -443,7 +443,7 @@ fn doctor_finds_a_stale_master_the_hops_and_a_short_memory_of_this_machine() {
     master.wait().expect("a child can be waited for");
 
     // The lab has one far host: it is its own hop.
-    let report = doctor(&["-o", "ProxyJump=server"]);
+    let report = doctor(&world, &lab, &["-o", "ProxyJump=server"]);
     assert_rows(
         &report,
         &[
