@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use psess_harness::{Screen, eventually, has};
 use psess_protocol::size::Size;
 use rustix::fs::OFlags;
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::recording::{Recording, Step};
 
@@ -120,7 +120,7 @@ impl Tmux {
             "-P",
             "-F",
             format,
-            "stty raw; exec sleep 1000",
+            "stty raw -echo -iexten; exec sleep 1000",
         ]);
         let (pane, tty) = made.trim().split_once(' ').expect("two words");
         let mut program = Program::open(tty);
@@ -185,14 +185,11 @@ impl Program {
     fn open(tty: &str) -> Self {
         let tty = File::options().read(true).write(true).open(tty);
         let tty = tty.expect("tmux gave its pane a terminal");
-        // The pane's own settings come from its child, which tmux does not wait for: made
-        // earlier, ours would be overwritten.
-        let mut settings = eventually("the pane's program has its terminal", || {
+        // Its child, which tmux does not wait for, first gives it settings, then stty others.
+        eventually("the pane's terminal is raw", || {
             let settings = tcgetattr(&tty).expect("it is a terminal");
-            (!settings.local_modes.contains(LocalModes::ICANON)).then_some(settings)
+            (!settings.local_modes.contains(LocalModes::ICANON)).then_some(())
         });
-        settings.make_raw();
-        tcsetattr(&tty, OptionalActions::Now, &settings).expect("it is a terminal");
         Self(tty)
     }
 
