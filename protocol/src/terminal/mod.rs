@@ -6,6 +6,7 @@ mod block;
 mod cell;
 mod charset;
 mod colors;
+mod content;
 mod control;
 mod csi;
 mod cursor;

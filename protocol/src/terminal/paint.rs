@@ -1,9 +1,9 @@
 //! Turns cells into bytes for a terminal.
 
 use super::cell::{Cell, Glyph};
+use super::content::Content;
 use super::link::Link;
 use super::row::Row;
-use super::screen::Content;
 use super::style::Style;
 use super::width;
 
