@@ -10,6 +10,7 @@ mod content;
 mod control;
 mod csi;
 mod cursor;
+mod digits;
 mod feed;
 mod flow;
 mod history;
