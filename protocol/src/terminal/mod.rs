@@ -18,6 +18,7 @@ mod keyboard;
 mod link;
 mod margins;
 mod modes;
+mod numbering;
 mod osc;
 mod paint;
 mod parameters;
