@@ -1,6 +1,8 @@
-//! One file per command: its flags, what it asks of the server, what it prints.
+//! One file per command: its flags, what it asks of the server, what it prints. `attachment` is
+//! what `new` and `attach` have in common.
 
 pub mod attach;
+mod attachment;
 pub mod completions;
 pub mod detach;
 pub mod doctor;
