@@ -21,6 +21,7 @@ pub mod why;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use psess_protocol::message::Target;
 
 use crate::address::Address;
@@ -62,7 +63,7 @@ fn say(line: impl std::fmt::Display) {
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Completions(args) => return completions::run(args),
-        Command::Man(args) => return man::run(args),
+        Command::Man(args) => return man::run(args, Cli::command()),
         Command::Why(args) => return why::run(args),
         Command::Facts => return facts::run(),
         Command::Relay | Command::Keeper => unreachable!("roles of the server's side"),
