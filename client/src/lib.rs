@@ -6,6 +6,7 @@ pub mod attached_screen;
 pub mod banner;
 pub mod broken_pipe;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod config;
 mod confirmation;

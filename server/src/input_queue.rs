@@ -10,14 +10,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use psess_protocol::identity::ClientId;
 use psess_protocol::offset::InputOffset;
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate, fstat, ftruncate, seek, sendfile};
 use rustix::io::{Errno, pread, pwrite};
 
-use crate::journal::Header;
+use crate::journal_header::Header;
 
 /// Most input that waits, in bytes: each client has at most 64 KiB under way.
 pub const MAX_WAITING_BYTES: u64 = 4 << 20;
@@ -190,95 +190,6 @@ impl InputQueue {
         (self.delivered, self.end, self.freed) = (0, 0, 0);
         Ok(())
     }
-}
-
-/// What an append changes, written down before it is done: the client's input offset and the
-/// end of the file must change together, whenever the server dies.
-#[repr(C)]
-pub(crate) struct Append {
-    /// 1 once the fields below are whole, until they are carried out.
-    valid: AtomicU32,
-    slot: AtomicU32,
-    entry: ClientSlot,
-    end: AtomicU64,
-}
-
-impl Append {
-    fn commit(&self, client: ClientId, input: InputOffset, end: u64, header: &Header) {
-        let used = |slot: &ClientSlot| slot.used.load(Ordering::Relaxed);
-        let latest = header.clients.iter().map(used).max().unwrap_or(0);
-        // The client's own slot, else the one longest unused.
-        let (index, _) = header
-            .clients
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, slot)| (!slot.is(client), used(slot)))
-            .expect("there are slots");
-        self.slot.store(index as u32, Ordering::Relaxed);
-        self.entry.set(client, input, latest.saturating_add(1));
-        self.end.store(end, Ordering::Relaxed);
-        self.valid.store(1, Ordering::SeqCst);
-        self.carry_out(header);
-    }
-
-    /// Does what is written down; a second time changes nothing.
-    fn carry_out(&self, header: &Header) {
-        fence(Ordering::SeqCst);
-        if self.valid.load(Ordering::SeqCst) != 1 {
-            return;
-        }
-        let index = self.slot.load(Ordering::Relaxed) as usize;
-        if let Some(slot) = header.clients.get(index) {
-            slot.copy_from(&self.entry);
-            header
-                .input_end
-                .store(self.end.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        self.valid.store(0, Ordering::SeqCst);
-    }
-}
-
-/// How far the input of one client was taken.
-#[repr(C)]
-pub(crate) struct ClientSlot {
-    id: [AtomicU64; 2],
-    input: AtomicU64,
-    /// Grows with each use; 0: free.
-    used: AtomicU64,
-}
-
-impl ClientSlot {
-    fn is(&self, client: ClientId) -> bool {
-        let [low, high] = halves(client);
-        self.used.load(Ordering::Relaxed) != 0
-            && self.id[0].load(Ordering::Relaxed) == low
-            && self.id[1].load(Ordering::Relaxed) == high
-    }
-
-    fn copy_from(&self, other: &Self) {
-        let pairs = [
-            (&self.id[0], &other.id[0]),
-            (&self.id[1], &other.id[1]),
-            (&self.input, &other.input),
-            (&self.used, &other.used),
-        ];
-        for (to, from) in pairs {
-            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-
-    fn set(&self, client: ClientId, input: InputOffset, used: u64) {
-        let [low, high] = halves(client);
-        self.id[0].store(low, Ordering::Relaxed);
-        self.id[1].store(high, Ordering::Relaxed);
-        self.input.store(input.0, Ordering::Relaxed);
-        self.used.store(used, Ordering::Relaxed);
-    }
-}
-
-fn halves(client: ClientId) -> [u64; 2] {
-    let (low, high) = client.0.split_at(8);
-    [low, high].map(|half| u64::from_le_bytes(half.try_into().expect("a half has 8 bytes")))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use psess_protocol::identity::ClientId;
 use psess_protocol::offset::{InputOffset, Offset};
@@ -23,22 +23,14 @@ use psess_protocol::size::Size;
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
 use rustix::io::{pread, pwrite};
 
-use crate::input_queue::{Append, ClientSlot, InputQueue};
+use crate::input_queue::InputQueue;
+use crate::journal_header::{HEADER_BYTES, MAGIC, Slot, VERSION, header};
 use crate::keeper::Predecessor;
 use crate::mapping::Mapping;
-use crate::output_log::OutputLog;
-
-const MAGIC: u64 = u64::from_le_bytes(*b"psessjnl");
-const VERSION: u32 = 1;
-
-/// Bytes of the header, a page.
-pub(crate) const HEADER_BYTES: u64 = 4096;
+use crate::output_log::{OutputLog, RING_BYTES};
 
 /// Most bytes of a checkpoint: a larger replay is written with less history.
 pub(crate) const MAX_CHECKPOINT_BYTES: usize = 16 << 20;
-
-/// Bytes of the output ring: the most that is kept for a client that lags.
-pub(crate) const RING_BYTES: usize = 32 << 20;
 
 /// Bytes of the whole file, as the keeper is asked to make it; sparse.
 pub const JOURNAL_BYTES: u64 = HEADER_BYTES + RING_BYTES as u64 + 2 * MAX_CHECKPOINT_BYTES as u64;
@@ -55,29 +47,6 @@ pub struct Journal {
     checkpoint: Offset,
 }
 
-/// The header as it lies in the file. All bit patterns are valid; `open` checks them.
-#[repr(C)]
-pub(crate) struct Header {
-    magic: AtomicU64,
-    version: AtomicU32,
-    /// What the server is doing with the session, as of [`Handling`]: one that dies meanwhile is
-    /// suspected to have died of it.
-    handling: AtomicU32,
-    /// Servers that crashed while they handled it.
-    crashes: AtomicU32,
-    /// Servers in a row that died, however, before they had recovered it.
-    failed_recoveries: AtomicU32,
-    /// 0: no checkpoint yet; n: it lies in slot n − 1.
-    active_slot: AtomicU32,
-    slots: [Slot; 2],
-    pub(crate) log_start: AtomicU64,
-    pub(crate) log_end: AtomicU64,
-    pub(crate) log_filled: AtomicU64,
-    pub(crate) input_end: AtomicU64,
-    pub(crate) append: Append,
-    pub(crate) clients: [ClientSlot; CLIENT_SLOTS],
-}
-
 /// What a server is doing with a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -89,19 +58,6 @@ pub enum Handling {
     /// Recreating its terminal.
     Recovering = 2,
 }
-
-/// Clients whose input offset is remembered; the one longest unused goes first.
-pub(crate) const CLIENT_SLOTS: usize = 64;
-
-#[repr(C)]
-pub(crate) struct Slot {
-    offset: AtomicU64,
-    length: AtomicU64,
-    rows: AtomicU32,
-    columns: AtomicU32,
-}
-
-const _: () = assert!(size_of::<Header>() as u64 <= HEADER_BYTES);
 
 /// What recreates a session's terminal: a replay, and the log from `offset` on.
 #[derive(Debug, PartialEq, Eq)]
@@ -406,11 +362,6 @@ impl Journal {
         let index = (header.active_slot.load(Ordering::Acquire) as usize).checked_sub(1)?;
         header.slots.get(index).map(|slot| (index, slot))
     }
-}
-
-fn header(mapping: &Mapping) -> &Header {
-    // SAFETY: every field of Header is an atomic integer, for which all bytes are valid.
-    unsafe { mapping.view() }
 }
 
 fn slot_place(index: usize) -> u64 {

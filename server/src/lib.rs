@@ -6,6 +6,7 @@ mod connection;
 mod environment;
 pub mod input_queue;
 pub mod journal;
+mod journal_header;
 mod keep_finished;
 pub mod keeper;
 mod keeper_stream;

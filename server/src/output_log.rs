@@ -12,8 +12,11 @@ use std::sync::atomic::Ordering;
 
 use psess_protocol::offset::Offset;
 
-use crate::journal::{Header, RING_BYTES};
+use crate::journal_header::Header;
 use crate::mapping::Mapping;
+
+/// Bytes of the output ring: the most that is kept for a client that lags.
+pub(crate) const RING_BYTES: usize = 32 << 20;
 
 /// One read from a pty: n_tty hands out at most so many bytes. Not one more, so that a read that
 /// fills the place says that there may be more.

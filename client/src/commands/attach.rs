@@ -1,21 +1,19 @@
-//! `psess attach`: attaches this terminal to a session, and says how that ended.
+//! `psess attach`: attaches this terminal to a session that there is, or to a new one.
 
-use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Args;
 use psess_protocol::identity::SessionId;
-use psess_protocol::message::{ClientMessage, DetachReason, NewSession, Target};
+use psess_protocol::message::{NewSession, Target};
 use psess_protocol::rendezvous;
-use psess_protocol::timing::Timing;
 
-use super::{Context, SESSION_VARIABLE, completions, new, say};
+use super::attachment::{Attachment, refuse_to_nest};
+use super::{Context, completions, new};
 use crate::address::Address;
-use crate::attach::{AttachEnd, AttachOptions, attach};
 use crate::config::{Interval, ShownHistory, parse_history};
 use crate::environment;
-use crate::error::{CommandError, ERROR, NOT_USABLE, USAGE};
-use crate::transport::{DialError, Transport};
+use crate::error::{CommandError, USAGE};
+use crate::transport::DialError;
 
 /// Flags of `psess attach`.
 #[derive(Args, Debug)]
@@ -114,127 +112,4 @@ fn shell(name: &str, is_local: bool) -> anyhow::Result<NewSession> {
         environment: environment::of_terminal(),
         size: new::terminal_size(),
     })
-}
-
-/// A program in a session that attaches to a session: which one gets the detach key?
-///
-/// # Errors
-/// When this runs in a session, and `nested` was not asked for.
-pub(super) fn refuse_to_nest(nested: bool) -> Result<(), CommandError> {
-    match std::env::var(SESSION_VARIABLE) {
-        Ok(session) if !nested && !session.is_empty() => Err(CommandError::new(
-            ERROR,
-            format!(
-                "this is session '{}' already: detach first, or use --nested (the outer session \
-                 then gets the detach key; press it twice for the inner one)",
-                session.escape_default()
-            ),
-        )),
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-/// What `new` and `attach` have in common from here on.
-pub(super) struct Attachment {
-    pub(super) transport: Transport,
-    pub(super) start: bool,
-    pub(super) requests: Vec<ClientMessage>,
-    pub(super) session: Target,
-    pub(super) timing: Timing,
-    pub(super) history: ShownHistory,
-    pub(super) read_only: bool,
-    pub(super) detach_others: bool,
-    pub(super) stats: bool,
-}
-
-impl Attachment {
-    /// Attaches until the end, and says on stderr which one it was.
-    pub(super) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
-        // What is piped in would not be read: the keys come from the terminal itself.
-        if !io::stdin().is_terminal() {
-            let words = "standard input is no terminal: 'psess attach' needs one; \
-                         'psess new -d' does not";
-            return Err(CommandError::new(ERROR, words).into());
-        }
-        let place = self.transport.place();
-        let end = attach(AttachOptions {
-            transport: self.transport,
-            start: self.start,
-            requests: self.requests,
-            session: self.session,
-            history: self.history,
-            read_only: self.read_only,
-            detach_others: self.detach_others,
-            detach_key: context.config.detach_key,
-            timing: self.timing,
-            stats: self.stats,
-            idle_detach: context.config.idle_detach,
-            respect_policy: context.config.respect_policy,
-        })
-        .await?;
-        match end {
-            AttachEnd::Detached {
-                name,
-                by,
-                undelivered_bytes,
-                signal,
-            } => {
-                match &name {
-                    Some(name) => say(detached(&place.session(name), by, undelivered_bytes)),
-                    None => say(format_args!("[no session of {place} was reached]")),
-                }
-                let interrupted = name.is_none().then_some(libc::SIGINT);
-                Ok(match signal.or(interrupted) {
-                    Some(signal) => ExitCode::from(status_of_signal(signal)),
-                    None => ExitCode::SUCCESS,
-                })
-            }
-            AttachEnd::Finished { name, outcome } => {
-                let name = place.session(&name);
-                say(format_args!("[{name} finished: {outcome}]"));
-                Ok(ExitCode::from(outcome.exit_code()))
-            }
-            AttachEnd::Failed(failure) => Err(CommandError::of_failure(&place, &failure).into()),
-            AttachEnd::GaveUp { reason, needs_user } => {
-                let status = match needs_user {
-                    true => NOT_USABLE,
-                    false => ERROR,
-                };
-                Err(CommandError::new(status, format!("{place}: {reason}")).into())
-            }
-        }
-    }
-}
-
-/// What a shell gives for a command that a signal ended: it was not the user's wish to detach.
-fn status_of_signal(signal: i32) -> u8 {
-    u8::try_from(128 + signal).expect("signals end at 64")
-}
-
-fn detached(name: &str, by: DetachReason, undelivered_bytes: usize) -> String {
-    let by = match by {
-        DetachReason::Requested => "",
-        DetachReason::ByOther => " by another client",
-        DetachReason::Superseded => " by a later connection of the same client",
-    };
-    match undelivered_bytes {
-        0 => format!("[detached from {name}{by}]"),
-        1 => format!("[detached from {name}{by}: 1 typed byte may not have reached it]"),
-        bytes => format!("[detached from {name}{by}: {bytes} typed bytes may not have reached it]"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_line_says_what_happened() {
-        let line = detached("devbox:build", DetachReason::Requested, 0);
-        assert_eq!(line, "[detached from devbox:build]");
-        let line = detached("build", DetachReason::ByOther, 3);
-        let words =
-            "[detached from build by another client: 3 typed bytes may not have reached it]";
-        assert_eq!(line, words);
-    }
 }

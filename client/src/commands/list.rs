@@ -5,8 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use psess_protocol::message::SessionSummary;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::terminal::{clipped, columns_of};
@@ -15,6 +13,7 @@ use serde::Serialize;
 use super::{Context, say, why};
 use crate::address::Address;
 use crate::broken_pipe;
+use crate::clock::{Clock, span};
 use crate::doctor::cut::Cut;
 use crate::doctor::cut_log::CutLog;
 use crate::error::{CommandError, NO_SUCH_SESSION, USAGE};
@@ -78,67 +77,6 @@ pub async fn run(context: &Context, args: ListArgs) -> anyhow::Result<ExitCode> 
         stdout.write_all(table.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Now, and where the user is: shows moments as a person would name them.
-#[derive(Debug)]
-pub struct Clock {
-    now: Timestamp,
-    zone: TimeZone,
-}
-
-impl Clock {
-    /// The system's.
-    #[must_use]
-    pub fn now() -> Self {
-        Self {
-            now: Timestamp::now(),
-            zone: TimeZone::system(),
-        }
-    }
-
-    /// A moment in seconds since 1970: the time of day, with the day unless that is today.
-    #[must_use]
-    pub fn moment(&self, seconds: u64) -> String {
-        let Some(moment) = i64::try_from(seconds)
-            .ok()
-            .and_then(|s| Timestamp::from_second(s).ok())
-        else {
-            return "?".to_owned();
-        };
-        let moment = moment.to_zoned(self.zone.clone());
-        let today = self.now.to_zoned(self.zone.clone());
-        let days = moment
-            .date()
-            .until(today.date())
-            .map_or(i32::MAX, |span| span.get_days());
-        let format = match days {
-            0 => "%H:%M",
-            1..=6 => "%a %H:%M",
-            _ if moment.year() == today.year() => "%b %-d %H:%M",
-            _ => "%Y-%m-%d",
-        };
-        moment.strftime(format).to_string()
-    }
-
-    /// How long ago a moment in seconds since 1970 was, in seconds.
-    #[must_use]
-    pub fn seconds_since(&self, seconds: u64) -> u64 {
-        u64::try_from(self.now.as_second())
-            .unwrap_or(0)
-            .saturating_sub(seconds)
-    }
-}
-
-/// `18m`, `2h 5m`, `3d 4h`: two units are enough.
-pub(super) fn span(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, minutes) => format!("{minutes}m"),
-        (0, hours, minutes) => format!("{hours}h {}m", minutes % 60),
-        (days, hours, _) => format!("{days}d {}h", hours % 24),
-    }
 }
 
 /// The cuts of the last day that this machine has seen. A log that cannot be read tells of none.
@@ -293,6 +231,8 @@ fn json<'a>(host: Option<&'a str>, sessions: &'a [SessionSummary]) -> JsonList<'
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
     use psess_protocol::identity::SessionId;
     use psess_protocol::size::Size;
 
@@ -302,10 +242,8 @@ mod tests {
     const NOON: u64 = 1_772_625_600;
 
     fn clock() -> Clock {
-        Clock {
-            now: Timestamp::from_second(NOON as i64).expect("in range"),
-            zone: TimeZone::UTC,
-        }
+        let noon = Timestamp::from_second(NOON as i64).expect("in range");
+        Clock::new(noon, TimeZone::UTC)
     }
 
     fn session(name: &str) -> SessionSummary {
@@ -377,23 +315,6 @@ mod tests {
                     .replace('…', if columns == 45 { "…" } else { "端…" }),
             );
         }
-    }
-
-    #[test]
-    fn moments_are_named_as_people_do() {
-        for (seconds, name) in [
-            (NOON - 60, "11:59"),
-            (NOON - 86_400, "Tue 12:00"),
-            (NOON - 30 * 86_400, "Feb 2 12:00"),
-            (NOON - 400 * 86_400, "2025-01-28"),
-            (u64::MAX, "?"),
-        ] {
-            assert_eq!(clock().moment(seconds), name);
-        }
-        assert_eq!(
-            [5, 65, 7_500, 100_000].map(span),
-            ["5s", "1m", "2h 5m", "1d 3h"]
-        );
     }
 
     #[test]

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use crate::broken_pipe;
-use crate::cli::Cli;
 
 /// Flags of `psess man`.
 #[derive(Args, Debug)]
@@ -20,13 +19,12 @@ pub struct ManArgs {
     directory: Option<PathBuf>,
 }
 
-/// Runs it.
+/// Runs it, for the command line `psess`.
 ///
 /// # Errors
 /// When a page cannot be written.
-pub fn run(args: &ManArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ManArgs, mut psess: Command) -> anyhow::Result<ExitCode> {
     broken_pipe::end_silently();
-    let mut psess = Cli::command();
     psess.build();
     match &args.directory {
         Some(directory) => std::fs::create_dir_all(directory)

@@ -1,6 +1,8 @@
-//! One file per command: its flags, what it asks of the server, what it prints.
+//! One file per command: its flags, what it asks of the server, what it prints. `attachment` is
+//! what `new` and `attach` have in common.
 
 pub mod attach;
+mod attachment;
 pub mod completions;
 pub mod detach;
 pub mod doctor;
@@ -19,6 +21,7 @@ pub mod why;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use psess_protocol::message::Target;
 
 use crate::address::Address;
@@ -60,7 +63,7 @@ fn say(line: impl std::fmt::Display) {
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Completions(args) => return completions::run(args),
-        Command::Man(args) => return man::run(args),
+        Command::Man(args) => return man::run(args, Cli::command()),
         Command::Why(args) => return why::run(args),
         Command::Facts => return facts::run(),
         Command::Relay | Command::Keeper => unreachable!("roles of the server's side"),

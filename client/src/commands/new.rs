@@ -15,7 +15,7 @@ use psess_protocol::message::{
 use psess_protocol::name::SessionName;
 use psess_protocol::size::Size;
 
-use super::attach::{Attachment, refuse_to_nest};
+use super::attachment::{Attachment, refuse_to_nest};
 use super::{Context, say};
 use crate::address::Address;
 use crate::config::ShownHistory;

@@ -13,9 +13,9 @@ use psess_protocol::message::{
 };
 
 use super::Context;
-use super::list::{Clock, span};
 use crate::address::Address;
 use crate::broken_pipe;
+use crate::clock::{Clock, span};
 use crate::confirmation::confirmed;
 use crate::error::{CommandError, ERROR};
 use crate::place::printable;

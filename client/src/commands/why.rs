@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
-use super::list::Clock;
 use crate::broken_pipe;
+use crate::clock::Clock;
 use crate::doctor::cut::Cut;
 use crate::doctor::cut_log::CutLog;
 use crate::doctor::evidence::{Evidence, Noticed};

@@ -30,6 +30,7 @@ pub mod seconds;
 pub mod shell_settings;
 pub mod socket_statistics;
 pub mod ssh_settings;
+pub mod sshd_log;
 pub mod sshd_settings;
 pub mod state_file;
 pub mod trial;

@@ -1,9 +1,9 @@
 //! A block of history: lines as bytes, and what its numbers stand for.
 
 use super::cell::{Cell, Glyph};
+use super::content::Content;
 use super::link::Link;
 use super::row::Row;
-use super::screen::Content;
 use super::style::Style;
 
 /// The codes between the text.

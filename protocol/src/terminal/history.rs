@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use super::block::{Block, Piece, Writer, code};
+use super::content::Content;
 use super::row::Row;
-use super::screen::Content;
 
 /// A block is closed once it is this long.
 const BLOCK_BYTES: usize = 32 << 10;

@@ -114,7 +114,7 @@ impl Modes {
                 if index > 0 {
                     out.push(b';');
                 }
-                super::paint::write_number(out, u32::from(*number));
+                super::digits::write(out, u32::from(*number));
             }
             out.push(if run[0].1 { b'h' } else { b'l' });
         }

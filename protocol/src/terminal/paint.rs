@@ -1,19 +1,12 @@
 //! Turns cells into bytes for a terminal.
 
 use super::cell::{Cell, Glyph};
+use super::content::Content;
+use super::digits;
 use super::link::Link;
 use super::row::Row;
-use super::screen::Content;
 use super::style::Style;
 use super::width;
-
-/// Writes a number in decimal digits.
-pub(super) fn write_number(out: &mut Vec<u8>, number: u32) {
-    if number >= 10 {
-        write_number(out, number / 10);
-    }
-    out.push(b'0' + (number % 10) as u8);
-}
 
 /// A pen on a terminal whose colours, attributes and link it knows.
 pub(super) struct Painter<'a> {
@@ -43,7 +36,7 @@ impl<'a> Painter<'a> {
             if index > 0 {
                 self.out.push(b';');
             }
-            write_number(&mut self.out, u32::from(*number));
+            digits::write(&mut self.out, u32::from(*number));
         }
         self.out.extend_from_slice(last.as_bytes());
     }

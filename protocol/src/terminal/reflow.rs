@@ -287,7 +287,7 @@ impl Line {
         }
     }
 
-    fn combine(&mut self, c: char, content: &mut super::screen::Content) {
+    fn combine(&mut self, c: char, content: &mut super::content::Content) {
         let Some(at) = self.cells.iter().rposition(|cell| !cell.is_tail()) else {
             return;
         };

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
+use super::content::Content;
 use super::history::History;
 use super::margins::Margins;
 use super::row::Row;
-use super::table::Table;
 use crate::size::Size;
 
 /// The visible rows.
@@ -183,23 +183,5 @@ impl Keeper<'_> {
     fn keep_first(&mut self, rows: &VecDeque<Row>) {
         let wide_next = rows.get(1).map_or(self.gap, Row::continues_wide);
         self.history.push(&rows[0], wide_next, self.content);
-    }
-}
-
-/// What the numbers in cells stand for.
-#[derive(Debug)]
-pub(super) struct Content {
-    pub(super) styles: Table<super::style::Style>,
-    pub(super) links: Table<super::link::Link>,
-    pub(super) clusters: Table<std::sync::Arc<str>>,
-}
-
-impl Content {
-    pub(super) fn new() -> Self {
-        Self {
-            styles: Table::new(super::style::Style::default()),
-            links: Table::new(super::link::Link::none()),
-            clusters: Table::new(" ".into()),
-        }
     }
 }

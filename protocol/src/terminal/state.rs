@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::charset::Charsets;
 use super::colors::Colors;
+use super::content::Content;
 use super::cursor::{Cursor, SavedCursor};
 use super::history::History;
 use super::keyboard::{KeyResources, KittyStack};
@@ -12,7 +13,7 @@ use super::modes::Modes;
 use super::pen::{Pen, RecentStyles};
 use super::query::{QUERY_LIMIT, Query};
 use super::row::Row;
-use super::screen::{Content, Screen};
+use super::screen::Screen;
 use super::tabs::Tabs;
 use super::title::Titles;
 use crate::size::Size;

@@ -46,7 +46,7 @@ impl Color {
 
 fn write_parameter(out: &mut Vec<u8>, value: u32) {
     out.push(b';');
-    super::paint::write_number(out, value);
+    super::digits::write(out, value);
 }
 
 /// Colours and attributes.
@@ -160,7 +160,7 @@ impl Style {
                 1 => write_parameter(out, 4),
                 kind => {
                     out.extend_from_slice(b";4:");
-                    super::paint::write_number(out, kind);
+                    super::digits::write(out, kind);
                 }
             }
         }
