@@ -99,6 +99,16 @@ impl Feed {
         self.fed
     }
 
+    /// Whether nothing is begun.
+    pub(super) fn is_at_ground(&self) -> bool {
+        self.place == Place::Ground
+    }
+
+    /// So many bytes are taken without being fed.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        self.fed += bytes as u64;
+    }
+
     /// What is begun and not yet whole.
     pub(super) fn pending(&self) -> &[u8] {
         &self.pending
@@ -162,7 +172,12 @@ impl Feed {
 
     /// A control sequence without intermediates that is here as a whole.
     #[inline]
-    fn short_sequence(&mut self, bytes: &[u8], at: u64, state: &mut State) -> Option<usize> {
+    pub(super) fn short_sequence(
+        &mut self,
+        bytes: &[u8],
+        at: u64,
+        state: &mut State,
+    ) -> Option<usize> {
         if *bytes.get(1)? != b'[' {
             return None;
         }

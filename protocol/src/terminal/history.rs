@@ -52,6 +52,16 @@ impl History {
         self.scrolled
     }
 
+    /// So many lines scrolled by that nothing will be left of.
+    pub(super) fn pass(&mut self, lines: usize) {
+        self.scrolled += lines as u64;
+    }
+
+    /// How many lines are kept at most.
+    pub(super) fn limit_lines(&self) -> usize {
+        self.limit_lines
+    }
+
     /// Whether nothing is kept.
     pub(super) fn is_empty(&self) -> bool {
         self.blocks.is_empty()

@@ -25,6 +25,7 @@ mod parameters;
 mod pen;
 mod perform;
 mod picture;
+mod plain;
 mod query;
 mod reflow;
 mod repaint;
@@ -44,6 +45,7 @@ mod width;
 mod tests;
 
 pub use picture::Picture;
+pub use plain::PlainScan;
 pub use query::Query;
 pub use snapshot::Snapshot;
 pub use width::{clipped, columns_of};
@@ -92,6 +94,21 @@ impl Terminal {
     /// Takes output of the program, cut anywhere.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.feed.feed(bytes, &mut self.state);
+    }
+
+    /// Whether the next byte begins a character or a sequence.
+    #[must_use]
+    pub fn is_at_ground(&self) -> bool {
+        self.feed.is_at_ground()
+    }
+
+    /// Takes as much of the beginning of `bytes` as nothing will be left of once the rest is fed;
+    /// returns how much that is, often 0. Until then the terminal shows nonsense.
+    ///
+    /// `bytes` are what comes next, all of it, and plain as [`PlainScan`] finds it.
+    #[must_use]
+    pub fn skim(&mut self, bytes: &[u8]) -> usize {
+        self.feed.skim(bytes, &mut self.state)
     }
 
     /// Takes the size of the user's terminal; reflows as xterm does.
