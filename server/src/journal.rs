@@ -208,7 +208,7 @@ impl Journal {
         self.checkpoint
     }
 
-    /// Writes what recreates the terminal at the log's end. The one before stays valid until
+    /// Writes what recreates the terminal as it was at `offset` of the log. The one before stays valid until
     /// this one is whole.
     ///
     /// # Errors
@@ -216,7 +216,12 @@ impl Journal {
     ///
     /// # Panics
     /// When `replay` is larger than `MAX_CHECKPOINT_BYTES`.
-    pub fn write_checkpoint(&mut self, size: Size, replay: &[u8]) -> io::Result<()> {
+    pub fn write_checkpoint(
+        &mut self,
+        offset: Offset,
+        size: Size,
+        replay: &[u8],
+    ) -> io::Result<()> {
         assert!(
             replay.len() <= MAX_CHECKPOINT_BYTES,
             "a checkpoint that does not fit its slot"
@@ -233,7 +238,6 @@ impl Journal {
                 slot_place(index) + written as u64,
             )?;
         }
-        let offset = self.log.end();
         let header = header(&self.header);
         let slot = &header.slots[index];
         slot.offset.store(offset.0, Ordering::Relaxed);

@@ -109,6 +109,7 @@ impl SessionTask {
     pub(crate) async fn run(mut self, mut mailbox: mpsc::Receiver<Event>) {
         loop {
             self.transmit();
+            self.session.settle(Instant::now());
             let timeout = self.session.poll_timeout();
             let woken = tokio::select! {
                 biased;

@@ -412,7 +412,9 @@ fn a_session_that_no_server_survives_taking_over_is_set_aside() {
 #[test]
 fn the_pty_gets_the_size_that_a_dead_server_did_not_give_it() {
     let mut journal = Journal::unshared().unwrap();
-    journal.write_checkpoint(Size::new(10, 40), b"").unwrap();
+    journal
+        .write_checkpoint(journal.log.end(), Size::new(10, 40), b"")
+        .unwrap();
     let (file, input) = journal.descriptors().unwrap();
     drop(journal);
     let mut session = recovered(&file, &input, Predecessor::Killed);

@@ -38,6 +38,7 @@ impl Session {
         attach: &Attach,
     ) -> Result<(), Failure> {
         self.supersede(now, attach)?;
+        self.catch_up(now);
         if attach.detach_others {
             self.detach_all(DetachReason::ByOther);
         }
@@ -48,7 +49,7 @@ impl Session {
             self.set_size(now, attach.size);
         }
         let log = &self.journal.log;
-        let resumable = attach.size.same_cells(self.terminal.size()) || self.set_aside;
+        let resumable = attach.size.same_cells(self.shadow.size()) || self.set_aside;
         let position = attach
             .position
             .filter(|position| resumable && (log.start()..=log.end()).contains(position));
@@ -57,7 +58,7 @@ impl Session {
             name: self.record.name.clone(),
             resumed: position.is_some(),
             input: self.journal.input_offset(attach.client),
-            size: self.terminal.size(),
+            size: self.shadow.size(),
         }));
         match (position, attach.position) {
             (Some(position), _) => attachment.follow(position),
@@ -116,10 +117,10 @@ impl Session {
         history: History,
         purpose: ReplayPurpose,
     ) {
-        if attachment.size.same_cells(self.terminal.size()) || self.set_aside {
-            attachment.send_replay(&self.terminal, &self.journal.log, history, purpose);
+        if attachment.size.same_cells(self.shadow.size()) || self.set_aside {
+            attachment.send_replay(self.shadow.terminal(), &self.journal.log, history, purpose);
         } else {
-            attachment.send_view(&self.terminal, purpose);
+            attachment.send_view(self.shadow.terminal(), purpose);
         }
     }
 
@@ -128,8 +129,10 @@ impl Session {
     pub(super) fn bring_forward(&self, attachment: &mut Attachment, position: Offset, lines: u64) {
         let missed = self
             .milestones
-            .lines_since(position, self.terminal.scrolled_lines());
-        let shown = missed.min(lines).min(self.terminal.history_lines());
+            .lines_since(position, self.shadow.terminal().scrolled_lines());
+        let shown = missed
+            .min(lines)
+            .min(self.shadow.terminal().history_lines());
         let history = History::Lines(u32::try_from(shown).unwrap_or(u32::MAX));
         let purpose = ReplayPurpose::CatchUp {
             skipped_lines: missed - shown,
@@ -137,7 +140,8 @@ impl Session {
         self.show(attachment, history, purpose);
     }
 
-    pub(super) fn redraw(&mut self, connection: ConnectionId) {
+    pub(super) fn redraw(&mut self, now: Instant, connection: ConnectionId) {
+        self.catch_up(now);
         self.with_attachment(connection, |session, attachment| {
             let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
             session.show(attachment, History::None, purpose);

@@ -14,6 +14,7 @@ use psess_protocol::terminal::{Picture, Terminal};
 
 use super::credit::{self, Credit};
 use super::question::Questions;
+use super::shadow::Shadow;
 use crate::output_log::OutputLog;
 
 /// A picture for another size is drawn at most so often: 60 times a second.
@@ -276,7 +277,7 @@ impl Attachment {
         &mut self,
         now: Instant,
         log: &OutputLog,
-        terminal: &Terminal,
+        shadow: &Shadow,
         questions: &Questions,
         enough: usize,
         out: &mut Vec<u8>,
@@ -320,7 +321,7 @@ impl Attachment {
                         break;
                     }
                     self.next_draw = None;
-                    let bytes = terminal.draw(self.size, picture);
+                    let bytes = shadow.terminal().draw(self.size, picture);
                     if bytes.is_empty() {
                         break;
                     }

@@ -55,18 +55,19 @@ impl Session {
         }
         self.follow_size_of(now, connection);
         if asks_to_stop(new) {
-            self.skip_ahead(connection);
+            self.skip_ahead(now, connection);
         }
         Ok(())
     }
 
     /// Ctrl-C in a flood: the user wants to see what comes after it, not what lies before.
-    pub(super) fn skip_ahead(&mut self, connection: ConnectionId) {
+    pub(super) fn skip_ahead(&mut self, now: Instant, connection: ConnectionId) {
         let end = self.journal.log.end();
         let unsent = self
             .position(connection)
             .map_or(0, |position| end.bytes_since(position));
         if unsent >= SKIP_BYTES {
+            self.handling(|session| session.catch_up(now));
             self.with_attachment(connection, |session, attachment| {
                 let position = attachment.position().unwrap_or(end);
                 session.bring_forward(attachment, position, 0);

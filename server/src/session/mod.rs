@@ -12,6 +12,7 @@ mod milestone;
 mod output;
 mod past_clients;
 mod question;
+mod shadow;
 mod sizing;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use attachment::Attachment;
 use milestone::Milestones;
 use past_clients::PastClients;
 use question::Questions;
+use shadow::Shadow;
 
 /// With so much unsent, Ctrl-C, Ctrl-Z and Ctrl-\ bring a client forward.
 const SKIP_BYTES: u64 = 64 << 10;
@@ -53,7 +55,7 @@ pub struct Session {
     /// What does not change with output.
     pub record: Record,
     journal: Journal,
-    terminal: Terminal,
+    shadow: Shadow,
     attachments: BTreeMap<ConnectionId, Attachment>,
     past_clients: PastClients,
     closed: Vec<ConnectionId>,
@@ -99,7 +101,7 @@ impl Session {
         let mut session = Self {
             record,
             journal,
-            terminal: Terminal::new(size, limits),
+            shadow: Shadow::new(Terminal::new(size, limits), Offset(0)),
             attachments: BTreeMap::new(),
             past_clients: PastClients::default(),
             closed: Vec::new(),
@@ -141,7 +143,7 @@ impl Session {
                 self.seen |= attachment.is_told_outcome();
                 attachment.send_last(&ServerMessage::Detached(DetachReason::Requested));
             }
-            ClientMessage::Redraw => self.handling(|session| session.redraw(connection)),
+            ClientMessage::Redraw => self.handling(|session| session.redraw(now, connection)),
             ClientMessage::Ping(number) => attachment.send(&ServerMessage::Pong(*number)),
             ClientMessage::Pong(number) => attachment.heartbeat.handle_pong(now, *number),
             ClientMessage::AskEnding => {
@@ -212,7 +214,10 @@ impl Session {
     }
 
     fn transmit(&mut self, now: Instant, connection: ConnectionId, out: &mut Vec<u8>) -> Transmit {
-        let behind_on_alternate = self.terminal.is_alternate()
+        if self.needs_model(now, connection) {
+            self.catch_up(now);
+        }
+        let behind_on_alternate = self.shadow.is_alternate()
             && self
                 .position(connection)
                 .is_some_and(|position| self.journal.log.end().bytes_since(position) >= SKIP_BYTES);
@@ -225,10 +230,10 @@ impl Session {
         }
         let outcome = self.outcome();
         self.with_attachment(connection, |session, attachment| {
-            let (log, terminal) = (&session.journal.log, &session.terminal);
+            let (log, shadow) = (&session.journal.log, &session.shadow);
             let questions = &session.questions;
             for _ in 0..2 {
-                if attachment.poll_transmit(now, log, terminal, questions, TRANSMIT_BYTES, out) {
+                if attachment.poll_transmit(now, log, shadow, questions, TRANSMIT_BYTES, out) {
                     break;
                 }
                 let position = attachment.position().unwrap_or(log.end());
@@ -239,7 +244,7 @@ impl Session {
             if let Some(outcome) = finished
                 && attachment.tell_outcome(outcome)
             {
-                let _ = attachment.poll_transmit(now, log, terminal, questions, usize::MAX, out);
+                let _ = attachment.poll_transmit(now, log, shadow, questions, usize::MAX, out);
             }
             match attachment.is_closing() {
                 true => Transmit::ThenClose,
@@ -271,11 +276,13 @@ impl Session {
                 .flatten()
                 .min()
             })
+            .chain(self.shadow.due())
             .min()
     }
 
-    /// Time went by: heartbeats are sent, and clients that fell silent are given up.
+    /// Time went by: the terminal model catches up, heartbeats are sent, and clients that fell silent are given up.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.settle(now);
         let mut silent = Vec::new();
         for (connection, attachment) in &mut self.attachments {
             if let Some(number) = attachment.heartbeat.poll_ping(now) {
@@ -306,7 +313,7 @@ impl Session {
         if self.set_aside {
             return SET_ASIDE;
         }
-        self.terminal.title()
+        self.shadow.title()
     }
 
     /// What it takes.
@@ -317,7 +324,7 @@ impl Session {
             id: self.record.id,
             name: self.record.name.clone(),
             log: log.end().bytes_since(log.start()),
-            history: self.terminal.history_bytes() as u64,
+            history: self.shadow.history_bytes() as u64,
             // The kernel tells the size of files that are open.
             journal: self.journal.memory_bytes().unwrap_or(0),
         }

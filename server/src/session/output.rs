@@ -7,8 +7,10 @@ use psess_protocol::message::History;
 use psess_protocol::offset::Offset;
 use psess_protocol::terminal::{Limits, Terminal};
 
+use super::ConnectionId;
 use super::Session;
 use super::attachment::Attachment;
+use super::shadow::{Next, Shadow};
 use crate::input_queue::NO_CLIENT;
 use crate::journal::{Handling, MAX_CHECKPOINT_BYTES};
 use crate::keeper::Predecessor;
@@ -40,7 +42,7 @@ impl Session {
         let position = self.journal.log.end();
         self.journal.commit_output(bytes);
         self.active = now;
-        self.handling(|session| session.feed(now, position));
+        self.handling(|session| session.shadow_output(now, position));
         self.forgive(now);
         self.held = self.held.filter(|(_, until)| now < *until);
         self.attachments
@@ -49,20 +51,41 @@ impl Session {
         self.trim();
     }
 
-    pub(super) fn feed(&mut self, now: Instant, position: Offset) {
+    /// Looks at output from `position` on: feeds the terminal, if that cannot wait.
+    fn shadow_output(&mut self, now: Instant, position: Offset) {
+        let log = &self.journal.log;
         if self.set_aside {
+            self.shadow.pass(log);
             return;
         }
-        let bytes = self
-            .journal
-            .log
-            .slice(position, usize::MAX)
-            .expect("just committed");
-        let fed = self.terminal.fed_bytes();
-        self.terminal.feed(bytes);
-        let end = self.journal.log.end();
-        self.milestones.pass(end, self.terminal.scrolled_lines());
-        for query in self.terminal.take_queries() {
+        let bytes = log.slice(position, usize::MAX).expect("just committed");
+        match self.shadow.handle_output(now, bytes, log) {
+            Next::Wait => {}
+            Next::Skim if self.shadow.skim(log) => {
+                self.pass_milestone();
+                self.write_checkpoint();
+            }
+            Next::Feed | Next::Skim => self.catch_up(now),
+        }
+    }
+
+    /// Feeds the terminal what is due: to be called when the clients have been sent what came.
+    pub fn settle(&mut self, now: Instant) {
+        if self.shadow.due().is_some_and(|due| due <= now) {
+            self.handling(|session| session.catch_up(now));
+        }
+    }
+
+    /// Feeds the terminal all output there is: before it is looked at, or changed.
+    pub(super) fn catch_up(&mut self, now: Instant) {
+        if !self.shadow.is_behind() {
+            return;
+        }
+        let position = self.shadow.position();
+        let (fed, _) = self.shadow.counts();
+        self.shadow.catch_up(&self.journal.log);
+        self.pass_milestone();
+        for query in self.shadow.terminal_mut().take_queries() {
             // The model counts what it was fed, the log what was printed.
             let at = |place: u64| Offset(position.0.wrapping_add(place.wrapping_sub(fed)));
             let range = at(query.range.start)..at(query.range.end);
@@ -72,9 +95,26 @@ impl Session {
             }
             self.questions.push(range, answerer);
         }
+        let end = self.journal.log.end();
         if end.bytes_since(self.journal.checkpoint_offset()) >= CHECKPOINT_EVERY {
             self.write_checkpoint();
         }
+    }
+
+    fn pass_milestone(&mut self) {
+        let (_, scrolled) = self.shadow.counts();
+        self.milestones.pass(self.shadow.position(), scrolled);
+    }
+
+    /// Whether a client is to be sent what only the terminal model knows.
+    pub(super) fn needs_model(&self, now: Instant, connection: ConnectionId) -> bool {
+        let Some(attachment) = self.attachments.get(&connection) else {
+            return false;
+        };
+        let fell_out = attachment
+            .position()
+            .is_some_and(|position| position < self.journal.log.start());
+        fell_out || attachment.next_draw().is_some_and(|due| due <= now)
     }
 
     /// Whose terminal answers a query at `position`: that of the client touched last, of those
@@ -95,14 +135,20 @@ impl Session {
     }
 
     pub(super) fn write_checkpoint(&mut self) {
-        let lines = [History::All, History::Lines(1_000), History::None];
+        let (terminal, is_hollow) = self.shadow.as_it_is();
+        let lines: &[_] = if is_hollow {
+            &[History::None]
+        } else {
+            &[History::All, History::Lines(1_000), History::None]
+        };
         let replay = lines
-            .into_iter()
-            .map(|history| self.terminal.replay(history))
+            .iter()
+            .map(|history| terminal.replay(*history))
             .find(|replay| replay.len() <= MAX_CHECKPOINT_BYTES);
         // Without memory for a new one, the old one stays, and the log after it is longer.
         if let Some(replay) = replay {
-            let _ = self.journal.write_checkpoint(self.terminal.size(), &replay);
+            let (position, size) = (self.shadow.position(), terminal.size());
+            let _ = self.journal.write_checkpoint(position, size, &replay);
         }
     }
 
@@ -121,6 +167,7 @@ impl Session {
             .chain(self.held.map(|(offset, _)| offset))
             .chain([
                 self.journal.checkpoint_offset(),
+                self.shadow.position(),
                 Offset(end.0.saturating_sub(KEEP_BYTES)),
             ])
             .min();
@@ -138,31 +185,33 @@ impl Session {
         let end = self.journal.log.end();
         let checkpoint = self.journal.read_checkpoint();
         let checkpoint = checkpoint.filter(|checkpoint| checkpoint.offset <= end);
+        let mut position = self.journal.log.start();
         if let Some(checkpoint) = &checkpoint {
-            self.terminal = Terminal::new(checkpoint.size, limits);
             self.record.size = checkpoint.size;
             // The server before this one may not have come to it.
             self.pty_size = Some(checkpoint.size);
+            position = position.max(checkpoint.offset);
         }
+        let mut terminal = Terminal::new(self.record.size, limits);
         if self.set_aside {
+            self.shadow = Shadow::new(terminal, end);
             return;
         }
         self.journal.set_handling(Handling::Recovering);
-        let mut position = self.journal.log.start();
         if let Some(checkpoint) = checkpoint {
-            self.terminal.feed(&checkpoint.replay);
-            position = position.max(checkpoint.offset);
+            terminal.feed(&checkpoint.replay);
         }
         while let Some(bytes) = self.journal.log.slice(position, 64 << 10)
             && !bytes.is_empty()
         {
-            self.terminal.feed(bytes);
+            terminal.feed(bytes);
             position = position.advanced_by(bytes.len());
         }
+        // What was asked before was answered before, or its asker has given up.
+        terminal.take_queries();
+        self.shadow = Shadow::new(terminal, position);
         self.journal.set_handling(Handling::Idle);
         self.journal.forgive_failed_recoveries();
-        // What was asked before was answered before, or its asker has given up.
-        self.terminal.take_queries();
     }
 
     /// Does something with the session; a server that dies of it is counted.

@@ -23,7 +23,10 @@ impl Session {
             self.size_owner = Some(connection);
             self.handling(|session| session.set_size(now, size));
         }
-        self.handling(|session| session.match_size(connection));
+        self.handling(|session| {
+            session.catch_up(now);
+            session.match_size(connection);
+        });
     }
 
     /// The session takes the size of the client that typed last.
@@ -37,10 +40,11 @@ impl Session {
 
     pub(super) fn set_size(&mut self, now: Instant, size: Size) {
         let size = size.clamped();
-        if self.terminal.size() == size {
+        if self.shadow.size() == size {
             return;
         }
-        self.terminal.resize(size);
+        self.catch_up(now);
+        self.shadow.terminal_mut().resize(size);
         self.record.size = size;
         self.pty_size = Some(size);
         self.active = now;
@@ -55,7 +59,7 @@ impl Session {
     /// Shows a client the log or a picture, as its size demands after a change of either.
     pub(super) fn match_size(&mut self, connection: ConnectionId) {
         self.with_attachment(connection, |session, attachment| {
-            let same = attachment.size.same_cells(session.terminal.size()) || session.set_aside;
+            let same = attachment.size.same_cells(session.shadow.size()) || session.set_aside;
             // A terminal that is resized with the session reflows by itself.
             if same == attachment.is_view() || !same {
                 let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };

@@ -1,0 +1,298 @@
+//! The terminal model that shadows the output, and how far behind the log it is.
+//!
+//! Plain output of a burst is not looked at before somebody needs the model, or the burst is over:
+//! most of a flood then leaves no trace, and is skimmed. All other output is fed at once: it may
+//! ask something, and who answers must be known before it is sent.
+
+use std::time::{Duration, Instant};
+
+use psess_protocol::offset::Offset;
+use psess_protocol::size::Size;
+use psess_protocol::terminal::{PlainScan, Terminal};
+
+use crate::output_log::OutputLog;
+
+/// Output that comes so soon after other is part of a burst.
+const BURST: Duration = Duration::from_millis(1);
+
+/// A burst is over when nothing came for so long.
+const REST: Duration = Duration::from_millis(10);
+
+/// The model falls behind by no more than this. It is what the log keeps anyway.
+const MOST_BEHIND: u64 = 4 << 20;
+
+/// Skimming less than this at once is not worth looking for it.
+const LEAST_SKIMMED: usize = 1 << 20;
+
+/// A terminal model that follows a log.
+#[derive(Debug)]
+pub(super) struct Shadow {
+    terminal: Terminal,
+    /// The terminal was fed the log up to here.
+    position: Offset,
+    is_behind: bool,
+    /// Something was skimmed: what the terminal shows is nonsense until it is fed the rest.
+    is_hollow: bool,
+    scan: PlainScan,
+    last_output: Option<Instant>,
+    /// When it is fed what it is behind by, unless it is needed before.
+    due: Option<Instant>,
+}
+
+/// What is to be done about output that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing yet.
+    Wait,
+    /// The terminal is to be fed.
+    Feed,
+    /// The terminal is far behind.
+    Skim,
+}
+
+impl Shadow {
+    /// A terminal that was fed everything before `position`.
+    pub(super) fn new(terminal: Terminal, position: Offset) -> Self {
+        Self {
+            terminal,
+            position,
+            is_behind: false,
+            is_hollow: false,
+            scan: PlainScan::default(),
+            last_output: None,
+            due: None,
+        }
+    }
+
+    /// `bytes` came at the end of the log.
+    pub(super) fn handle_output(&mut self, now: Instant, bytes: &[u8], log: &OutputLog) -> Next {
+        let is_burst = self
+            .last_output
+            .replace(now)
+            .is_some_and(|last| now.saturating_duration_since(last) < BURST);
+        if !self.is_behind {
+            self.scan = PlainScan::default();
+        }
+        let between = self.is_behind || self.terminal.is_at_ground();
+        self.is_behind = true;
+        if !between || !self.scan.is_plain(bytes) {
+            return Next::Feed;
+        }
+        self.due = Some(if is_burst { now + REST } else { now });
+        if log.end().bytes_since(self.position) < MOST_BEHIND {
+            return Next::Wait;
+        }
+        Next::Skim
+    }
+
+    /// Output came that is not to be looked at.
+    pub(super) fn pass(&mut self, log: &OutputLog) {
+        self.position = log.end();
+    }
+
+    /// When the terminal is to be fed.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether the log has output that the terminal was not fed.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Feeds the terminal what it is behind by.
+    pub(super) fn catch_up(&mut self, log: &OutputLog) {
+        // The last bytes are not known to be plain where they were to be fed at once.
+        if self.due.is_some() {
+            self.position = self
+                .position
+                .advanced_by(self.terminal.skim(behind(self.position, log)));
+        }
+        self.terminal.feed(behind(self.position, log));
+        self.position = log.end();
+        self.is_behind = false;
+        self.is_hollow = false;
+        self.due = None;
+    }
+
+    /// Brings the terminal forward over what leaves no trace; whether that was worth it.
+    pub(super) fn skim(&mut self, log: &OutputLog) -> bool {
+        let skimmed = self.terminal.skim(behind(self.position, log));
+        self.position = self.position.advanced_by(skimmed);
+        self.is_hollow |= skimmed > 0;
+        skimmed >= LEAST_SKIMMED
+    }
+
+    /// The terminal, for which the caller has caught up.
+    pub(super) fn terminal(&self) -> &Terminal {
+        debug_assert!(!self.is_behind, "the terminal is needed, and was not fed");
+        &self.terminal
+    }
+
+    /// The same, for changes.
+    pub(super) fn terminal_mut(&mut self) -> &mut Terminal {
+        debug_assert!(!self.is_behind, "the terminal is changed, and was not fed");
+        &mut self.terminal
+    }
+
+    /// Up to where the terminal was fed.
+    pub(super) fn position(&self) -> Offset {
+        self.position
+    }
+
+    /// The terminal as it is, for a checkpoint at `position`; and whether it shows nonsense that
+    /// the log after it will scroll away.
+    pub(super) fn as_it_is(&self) -> (&Terminal, bool) {
+        (&self.terminal, self.is_hollow)
+    }
+
+    /// Its size, which output does not change.
+    pub(super) fn size(&self) -> Size {
+        self.terminal.size()
+    }
+
+    /// The title, which plain output does not change.
+    pub(super) fn title(&self) -> &str {
+        self.terminal.title()
+    }
+
+    /// Whether the alternate screen shows, which plain output does not change.
+    pub(super) fn is_alternate(&self) -> bool {
+        self.terminal.is_alternate()
+    }
+
+    /// About how much memory the history takes, in bytes.
+    pub(super) fn history_bytes(&self) -> usize {
+        self.terminal.history_bytes()
+    }
+
+    /// How many bytes the terminal was fed, and how many lines scrolled off, up to `position`.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.terminal.fed_bytes(), self.terminal.scrolled_lines())
+    }
+}
+
+/// What the log has from `position` on.
+fn behind(position: Offset, log: &OutputLog) -> &[u8] {
+    log.slice(position, usize::MAX)
+        .expect("the log keeps more than a terminal may be behind")
+}
+
+#[cfg(test)]
+mod tests {
+    use psess_protocol::identity::SessionId;
+    use psess_protocol::terminal::Limits;
+
+    use crate::journal::Journal;
+    use crate::record::Record;
+    use crate::session::Session;
+
+    use super::*;
+
+    fn size() -> Size {
+        Size::new(24, 80)
+    }
+
+    fn session(now: Instant, journal: Journal) -> Session {
+        let record = Record {
+            id: SessionId([9; 16]),
+            name: "work".parse().expect("a name"),
+            command: String::new(),
+            created: 0,
+            attached: 0,
+            size: size(),
+            pid: 1,
+            outcome: None,
+        };
+        Session::new(now, record, journal, Limits::default())
+    }
+
+    /// Lines that tell their number, in changing colours, some of them wrapped.
+    fn flood(bytes: usize) -> Vec<u8> {
+        let mut text = Vec::new();
+        for line in 0_u32.. {
+            let words = "漢字 and words ".repeat((line % 8) as usize);
+            text.extend_from_slice(format!("\x1b[3{}m{line} {words}\r\n", line % 8).as_bytes());
+            if text.len() > bytes {
+                break;
+            }
+        }
+        text
+    }
+
+    fn print(session: &mut Session, now: Instant, text: &[u8]) {
+        for part in text.chunks(4000) {
+            session.output_buffer()[..part.len()].copy_from_slice(part);
+            session.handle_output(now, part.len());
+        }
+    }
+
+    /// How the model differs from a terminal that was fed all of `text`.
+    fn difference(session: &Session, text: &[u8]) -> Option<String> {
+        let mut terminal = Terminal::new(size(), Limits::default());
+        terminal.feed(text);
+        let model = session.shadow.terminal().snapshot();
+        model.difference(&terminal.snapshot())
+    }
+
+    #[test]
+    fn a_burst_is_looked_at_when_it_is_over() {
+        let now = Instant::now();
+        let mut session = session(now, Journal::unshared().expect("memory"));
+        print(&mut session, now, b"a prompt $ ");
+        assert_eq!(session.poll_timeout(), Some(now));
+        session.settle(now);
+        assert_eq!(session.poll_timeout(), None);
+        print(&mut session, now, &flood(100_000));
+        session.settle(now);
+        assert!(session.shadow.is_behind());
+        let due = session.poll_timeout().expect("the model is behind");
+        session.handle_timeout(due);
+        let text = [b"a prompt $ ", &flood(100_000)[..]].concat();
+        assert_eq!(difference(&session, &text), None);
+    }
+
+    #[test]
+    fn a_flood_is_skimmed_and_the_model_is_exact() {
+        let now = Instant::now();
+        let mut session = session(now, Journal::unshared().expect("memory"));
+        let text = flood(30 << 20);
+        print(&mut session, now, &text);
+        assert!(session.shadow.as_it_is().1, "most of it was skimmed");
+        session.catch_up(now);
+        assert_eq!(difference(&session, &text), None);
+    }
+
+    #[test]
+    fn a_server_that_dies_in_a_flood_leaves_all_that_its_successor_needs() {
+        let now = Instant::now();
+        let journal = Journal::unshared().expect("memory");
+        let (file, input) = journal.descriptors().expect("descriptors");
+        let mut killed = session(now, journal);
+        let text = flood(14 << 20);
+        // Before anything was skimmed, right after it, and long after.
+        let mut printed = 0;
+        for until in [3 << 20, (4 << 20) + 4000, 6 << 20, 13 << 20] {
+            print(&mut killed, now, &text[printed..until]);
+            printed = until;
+            let copies = (file.try_clone(), input.try_clone());
+            let again = (copies.0.expect("a copy"), copies.1.expect("a copy"));
+            let journal = Journal::open(again.0, again.1).expect("a journal");
+            let successor = session(now, journal);
+            let difference = difference(&successor, &text[..until]);
+            assert_eq!(difference, None, "killed at {until}");
+        }
+    }
+
+    #[test]
+    fn a_question_behind_a_flood_is_answered_at_once() {
+        let now = Instant::now();
+        let mut session = session(now, Journal::unshared().expect("memory"));
+        print(&mut session, now, &flood(5 << 20));
+        print(&mut session, now, b"\x1b[5");
+        assert!(!session.has_input());
+        print(&mut session, now, b"n");
+        assert_eq!(session.take_input(now).expect("input"), b"\x1b[0n");
+        assert!(!session.shadow.is_behind());
+    }
+}
