@@ -43,6 +43,8 @@ pub(crate) struct Attachment {
     /// When its user last typed, or attached.
     pub(crate) touched: Instant,
     pub(crate) credit: Credit,
+    /// Its user stopped the program: what is unsent is skipped.
+    skips: bool,
     cursor: Cursor,
     /// Frames that overtake terminal bytes.
     messages: Vec<u8>,
@@ -99,6 +101,7 @@ impl Attachment {
             heartbeat: Heartbeat::of_server(now, attach.heartbeat_ms),
             touched: now,
             credit: Credit::new(bounds),
+            skips: false,
             cursor: Cursor::View(Picture::default()),
             messages: Vec::new(),
             report: Report::default(),
@@ -158,6 +161,16 @@ impl Attachment {
             }
             | Cursor::View(_) => None,
         }
+    }
+
+    /// What is unsent is to be skipped, if it is much, once the program has got its key.
+    pub(crate) fn skip(&mut self) {
+        self.skips = true;
+    }
+
+    /// Whether what is unsent is to be skipped; once.
+    pub(crate) fn take_skip(&mut self) -> bool {
+        std::mem::take(&mut self.skips)
     }
 
     /// Whether a ping has gone unanswered for so long that its terminal may be out of reach.

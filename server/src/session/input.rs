@@ -54,25 +54,35 @@ impl Session {
                 })?;
         }
         self.follow_size_of(now, connection);
-        if asks_to_stop(new) {
-            self.skip_ahead(now, connection);
+        // Nearly always little is unsent, and then the keys do not matter.
+        if self.is_far_behind(connection)
+            && asks_to_stop(new)
+            && let Some(attachment) = self.attachments.get_mut(&connection)
+        {
+            attachment.skip();
         }
         Ok(())
     }
 
-    /// Ctrl-C in a flood: the user wants to see what comes after it, not what lies before.
-    pub(super) fn skip_ahead(&mut self, now: Instant, connection: ConnectionId) {
+    /// Whether so much is unsent that a key which stops the program skips it.
+    pub(super) fn is_far_behind(&self, connection: ConnectionId) -> bool {
         let end = self.journal.log.end();
-        let unsent = self
-            .position(connection)
-            .map_or(0, |position| end.bytes_since(position));
-        if unsent >= SKIP_BYTES {
-            self.handling(|session| session.catch_up(now));
-            self.with_attachment(connection, |session, attachment| {
-                let position = attachment.position().unwrap_or(end);
-                session.bring_forward(attachment, position, 0);
-            });
-        }
+        self.position(connection)
+            .is_some_and(|position| end.bytes_since(position) >= SKIP_BYTES)
+    }
+
+    /// Brings a client forward to what the terminal shows now: the alternate screen is drawn over
+    /// and over; and after Ctrl-C in a flood the user wants to see what comes next.
+    pub(super) fn skip_ahead(&mut self, now: Instant, connection: ConnectionId) {
+        self.catch_up(now);
+        self.with_attachment(connection, |session, attachment| {
+            let end = session.journal.log.end();
+            let position = match session.shadow.is_alternate() {
+                true => end,
+                false => attachment.position().unwrap_or(end),
+            };
+            session.bring_forward(attachment, position, 0);
+        });
     }
 
     /// Whether input waits for the program.

@@ -217,16 +217,12 @@ impl Session {
         if self.needs_model(now, connection) {
             self.catch_up(now);
         }
-        let behind_on_alternate = self.shadow.is_alternate()
-            && self
-                .position(connection)
-                .is_some_and(|position| self.journal.log.end().bytes_since(position) >= SKIP_BYTES);
-        if behind_on_alternate {
-            self.with_attachment(connection, |session, attachment| {
-                if attachment.credit.available() > 0 {
-                    session.bring_forward(attachment, session.journal.log.end(), 0);
-                }
-            });
+        if let Some(attachment) = self.attachments.get_mut(&connection) {
+            let stopped = attachment.take_skip();
+            let drawn_over = self.shadow.is_alternate() && attachment.credit.available() > 0;
+            if (stopped || drawn_over) && self.is_far_behind(connection) {
+                self.skip_ahead(now, connection);
+            }
         }
         let outcome = self.outcome();
         self.with_attachment(connection, |session, attachment| {
