@@ -54,21 +54,19 @@ impl Session {
                 })?;
         }
         self.follow_size_of(now, connection);
-        if asks_to_stop(new) {
-            self.skip_ahead(connection);
-        }
+        self.skip_ahead(connection, new);
         Ok(())
     }
 
     /// Ctrl-C in a flood: the user wants to see what comes after it, not what lies before.
-    pub(super) fn skip_ahead(&mut self, connection: ConnectionId) {
+    fn skip_ahead(&mut self, connection: ConnectionId, typed: &[u8]) {
         let end = self.journal.log.end();
-        let unsent = self
-            .position(connection)
-            .map_or(0, |position| end.bytes_since(position));
-        if unsent >= SKIP_BYTES {
+        let Some(position) = self.position(connection) else {
+            return;
+        };
+        // Nearly always little is unsent, and then the keys do not matter.
+        if end.bytes_since(position) >= SKIP_BYTES && asks_to_stop(typed) {
             self.with_attachment(connection, |session, attachment| {
-                let position = attachment.position().unwrap_or(end);
                 session.bring_forward(attachment, position, 0);
             });
         }
