@@ -23,7 +23,7 @@ use network::{Cut, Way};
 use world::{Tally, World};
 
 /// What is run where nothing else is asked for.
-const SCENARIOS: u64 = 10_000;
+const SCENARIOS: u64 = 100_000;
 
 /// Bytes of a connection that are each cut once: the hellos, an attach with its answer, a replay,
 /// input and acknowledgements.
