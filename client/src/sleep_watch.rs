@@ -50,6 +50,7 @@ impl SleepWatch {
 mod tests {
     use std::time::Instant;
 
+    use psess_protocol::hello::Hello;
     use psess_protocol::identity::{ClientId, Generation, SessionId};
     use psess_protocol::link::{Action, Link, LinkOptions, Reach, State};
     use psess_protocol::message::{
@@ -124,7 +125,8 @@ mod tests {
                 position: Some(Offset(100)),
                 purpose: ReplayPurpose::Attach,
             };
-            self.link.handle_hello(self.now, generation);
+            self.link
+                .handle_hello(self.now, generation, &Hello::of_client());
             for message in [
                 ServerMessage::Attached(attached),
                 ServerMessage::Replay(replay),
