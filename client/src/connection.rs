@@ -44,6 +44,12 @@ impl Connection {
         }
     }
 
+    /// What the server said of itself.
+    #[must_use]
+    pub fn server(&self) -> &Hello {
+        &self.server
+    }
+
     /// Whether the server knows this message.
     #[must_use]
     pub fn understands(&self, message: &ClientMessage) -> bool {

@@ -182,9 +182,10 @@ impl Conversation {
                 "end its process, whose number 'psess server status' shows: the new one takes \
                  over, and every session goes on"
             }
-            Capability::Environment | Capability::Usage | Capability::Ending => {
-                "run 'psess server restart'"
-            }
+            Capability::Environment
+            | Capability::Usage
+            | Capability::Ending
+            | Capability::Unwritten => "run 'psess server restart'",
         };
         let words = format!(
             "the server is older (psess {}) and cannot {missing}: upgrade psess there, then {replace}",

@@ -25,6 +25,7 @@ pub mod output_queue;
 pub mod paragraph;
 pub mod place;
 pub mod signals;
+pub mod sleep_watch;
 pub mod terminal;
 pub mod transport;
 pub mod tty;

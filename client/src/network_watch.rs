@@ -2,9 +2,9 @@
 //! routes changed. What it cannot watch, it never reports.
 
 #[cfg(target_os = "linux")]
-pub use linux::{NetworkWatch, time_asleep};
+pub use linux::{NetworkWatch, clocks};
 #[cfg(not(target_os = "linux"))]
-pub use nothing::{NetworkWatch, time_asleep};
+pub use nothing::{NetworkWatch, clocks};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -20,19 +20,18 @@ mod linux {
         ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec,
     };
 
+    use crate::sleep_watch::{Clocks, SleepWatch};
+
     /// RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR (rtnetlink(7)). IPv6 routes
     /// are left out: router advertisements renew them every few minutes, and nothing changed.
     const GROUPS: u32 = 0x10 | 0x40 | 0x100;
-
-    /// A machine that slept for less is as it was.
-    const SLEPT: Duration = Duration::from_secs(1);
 
     /// The machine's sleep and its network.
     #[derive(Debug)]
     pub struct NetworkWatch {
         routes: Option<Source>,
         clock: Option<Source>,
-        asleep: Duration,
+        sleep: SleepWatch,
     }
 
     impl NetworkWatch {
@@ -46,7 +45,7 @@ mod linux {
             Self {
                 routes: register(route_socket()),
                 clock: register(clock_timer()),
-                asleep: time_asleep(),
+                sleep: SleepWatch::new(clocks()),
             }
         }
 
@@ -57,10 +56,8 @@ mod linux {
                     () = drained(self.routes.as_ref()) => true,
                     () = drained(self.clock.as_ref()) => false,
                 };
-                let asleep = time_asleep();
-                let slept = asleep >= self.asleep + SLEPT;
-                self.asleep = asleep;
-                if routes_changed || slept {
+                let slept = self.sleep.handle_clocks(clocks());
+                if routes_changed || slept.is_some() {
                     return;
                 }
             }
@@ -123,9 +120,9 @@ mod linux {
         }
     }
 
-    /// How long the machine has slept since it was started (clock_gettime(2)).
+    /// Reads the machine's clocks.
     #[must_use]
-    pub fn time_asleep() -> Duration {
+    pub fn clocks() -> Clocks {
         let read = |clock| {
             let time = rustix::time::clock_gettime(clock);
             Duration::new(
@@ -133,16 +130,21 @@ mod linux {
                 u32::try_from(time.tv_nsec).unwrap_or(0),
             )
         };
-        read(ClockId::Boottime).saturating_sub(read(ClockId::Monotonic))
+        Clocks {
+            boottime: read(ClockId::Boottime),
+            monotonic: read(ClockId::Monotonic),
+        }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod nothing {
+    use crate::sleep_watch::Clocks;
+
     /// Nothing is known of sleep.
     #[must_use]
-    pub fn time_asleep() -> std::time::Duration {
-        std::time::Duration::ZERO
+    pub fn clocks() -> Clocks {
+        Clocks::default()
     }
 
     /// Watches nothing: heartbeats notice it later.

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 /// What the terminal has not taken yet. It is bounded by the credit that the server has: bytes
-/// are acknowledged only when the terminal took them.
+/// are acknowledged only when the terminal took them, and the server of each new connection is
+/// told how many there are.
 #[derive(Debug, Default)]
 pub struct OutputQueue {
     bytes: Vec<u8>,

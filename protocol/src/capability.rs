@@ -15,12 +15,17 @@ pub enum Capability {
     Usage = 2,
     /// Knows [`ClientMessage::AskEnding`](crate::message::ClientMessage::AskEnding).
     Ending = 3,
+    /// Knows [`ClientMessage::Unwritten`](crate::message::ClientMessage::Unwritten).
+    Unwritten = 4,
 }
 
 impl Capability {
     /// What this build can do, as bits.
-    pub const OF_THIS_BUILD: u64 =
-        Self::Control.bit() | Self::Environment.bit() | Self::Usage.bit() | Self::Ending.bit();
+    pub const OF_THIS_BUILD: u64 = Self::Control.bit()
+        | Self::Environment.bit()
+        | Self::Usage.bit()
+        | Self::Ending.bit()
+        | Self::Unwritten.bit();
 
     /// Its bit in a hello.
     #[must_use]
@@ -37,6 +42,7 @@ impl fmt::Display for Capability {
             Self::Environment => "tell the environment of a session's client",
             Self::Usage => "tell how much memory its sessions take",
             Self::Ending => "tell how it saw a connection end",
+            Self::Unwritten => "count what a terminal has not taken yet",
         })
     }
 }

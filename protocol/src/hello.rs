@@ -307,14 +307,18 @@ mod tests {
 
     #[test]
     fn the_numbers_of_capabilities_never_change() {
-        // Bits 0 and 2.
-        for (capability, can) in [
-            (Capability::Control, true),
-            (Capability::Environment, false),
-            (Capability::Usage, true),
-        ] {
-            assert_eq!(hello().can(capability), can, "{capability:?}");
-        }
+        let all = [
+            Capability::Control,
+            Capability::Environment,
+            Capability::Usage,
+            Capability::Ending,
+            Capability::Unwritten,
+        ];
+        assert_eq!(all.map(Capability::bit), [1, 2, 4, 8, 16]);
+        assert_eq!(
+            all.map(|capability| hello().can(capability)),
+            [true, false, true, false, false]
+        );
     }
 
     #[test]

@@ -89,6 +89,11 @@ pub enum ClientMessage {
     /// Attached: asks how the server saw this client's connection before this one end. Answered by
     /// `Ending`.
     AskEnding,
+
+    /// Before `Attach`: so many terminal bytes that came on earlier connections of this client wait
+    /// for the user's terminal. They count for this link as if it had sent them first: they use up
+    /// its credit, and are part of what `Written` tells. No answer; the last one counts.
+    Unwritten(u32),
 }
 
 impl ClientMessage {
@@ -100,6 +105,7 @@ impl ClientMessage {
             Self::RestartServer | Self::EndAll => Some(Capability::Control),
             Self::AskUsage => Some(Capability::Usage),
             Self::AskEnding => Some(Capability::Ending),
+            Self::Unwritten(_) => Some(Capability::Unwritten),
             Self::Environment(_)
             | Self::New(_)
             | Self::Attach(_)

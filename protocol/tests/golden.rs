@@ -77,6 +77,7 @@ fn client_messages() -> Vec<ClientMessage> {
         ClientMessage::EndAll,
         ClientMessage::AskUsage,
         ClientMessage::AskEnding,
+        ClientMessage::Unwritten(300_000),
     ]
 }
 

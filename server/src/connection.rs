@@ -59,6 +59,7 @@ impl Connection {
             id,
             output: Some(output),
             environment,
+            unwritten: 0,
             registry,
         };
         let result = async {
@@ -158,6 +159,8 @@ struct Requests {
     /// `None` once a session has it.
     output: Option<Sink>,
     environment: Vec<ByteString>,
+    /// Terminal bytes of earlier connections that the client still has.
+    unwritten: u32,
     registry: Registry,
 }
 
@@ -202,6 +205,7 @@ impl Requests {
         let arrival = Arrival {
             connection: self.id,
             attach,
+            unwritten: self.unwritten,
             output,
             open,
         };
@@ -288,6 +292,10 @@ impl Requests {
                 .map_or_else(ServerMessage::Failed, ServerMessage::ClientEnvironment),
             ClientMessage::Ping(number) => ServerMessage::Pong(number),
             ClientMessage::Pong(_) => return Ok(()),
+            ClientMessage::Unwritten(bytes) => {
+                self.unwritten = bytes;
+                return Ok(());
+            }
             ClientMessage::Resize(_)
             | ClientMessage::Written(_)
             | ClientMessage::Detach

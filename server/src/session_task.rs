@@ -64,6 +64,8 @@ pub(crate) enum Event {
 pub(crate) struct Arrival {
     pub(crate) connection: ConnectionId,
     pub(crate) attach: Attach,
+    /// Terminal bytes that wait on its side.
+    pub(crate) unwritten: u32,
     pub(crate) output: Sink,
     /// Dropped when the connection is to end: its reader stops then.
     pub(crate) open: oneshot::Sender<()>,
@@ -184,6 +186,7 @@ impl SessionTask {
         let Arrival {
             connection,
             attach,
+            unwritten,
             output,
             open,
         } = arrival;
@@ -194,7 +197,9 @@ impl SessionTask {
             written: 0,
             closing: false,
         };
-        match self.session.attach(now, connection, &attach) {
+        let unwritten = ClientMessage::Unwritten(unwritten);
+        let attached = self.session.attach(now, connection, &attach);
+        match attached.and_then(|()| self.session.handle_message(now, connection, &unwritten)) {
             Ok(()) => {
                 self.session.record.attached = unix_time();
                 self.save();

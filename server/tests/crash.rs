@@ -58,7 +58,7 @@ fn main() {
         }
         _ => {}
     }
-    let tests: [(&str, fn()); 10] = [
+    let tests: [(&str, fn()); 11] = [
         (
             "nothing_is_lost_when_the_server_is_killed",
             nothing_is_lost_when_the_server_is_killed,
@@ -92,6 +92,10 @@ fn main() {
             an_outcome_outlives_servers_and_its_name_starts_nothing_again,
         ),
         ("another_user_is_refused", another_user_is_refused),
+        (
+            "what_waits_on_a_clients_side_uses_up_its_credit",
+            what_waits_on_a_clients_side_uses_up_its_credit,
+        ),
         ("nothing_leaks", nothing_leaks),
     ];
     for (name, test) in tests {
@@ -346,6 +350,26 @@ fn another_user_is_refused() {
     }
     std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o700)).unwrap();
     assert_eq!(world.list().len(), 1);
+}
+
+fn what_waits_on_a_clients_side_uses_up_its_credit() {
+    const WAITS: u32 = 1 << 20;
+    let world = World::new();
+    let session = world.start("flood", Program::Flood);
+    let mut wire = Wire::connect(&world.directory());
+    wire.send(&ClientMessage::Unwritten(WAITS)).unwrap();
+    wire.send(&attach(session)).unwrap();
+    // Terminal bytes would come along with the first of these.
+    let is_pong = |message: &ServerMessage| *message == ServerMessage::Pong(7);
+    while !is_pong(&match wire.answer() {
+        ServerMessage::Replay(_) => wire.ask(&ClientMessage::Ping(7)),
+        other => other,
+    }) {}
+    wire.send(&ClientMessage::Written(WAITS.into())).unwrap();
+    while !matches!(
+        wire.next(None).expect("the server answers"),
+        Some(Sent::Replay(_))
+    ) {}
 }
 
 /// A request to attach as a client that was never there before.

@@ -126,8 +126,8 @@ impl AttachedClient {
                 connection
                     .send(&ClientMessage::Status)
                     .context("cannot send a message to the server")?;
+                self.link.handle_hello(now, generation, connection.server());
                 self.connections.push(connection);
-                self.link.handle_hello(now, generation);
             }
             Err(DialFailed::Closed(closed)) => {
                 let needs_user = closed.kind == ClosedKind::NeedsUser;

@@ -16,7 +16,8 @@ use super::ladder::{CONTROL_EVERY, Ladder, LadderOptions, Step};
 use super::measured::Measured;
 use super::route::Route;
 use super::trial::{First, Trial};
-use crate::network_watch::time_asleep;
+use crate::network_watch::clocks;
+use crate::sleep_watch::SleepWatch;
 use crate::transport::Transport;
 
 /// What ssh is told, before all that the user tells it: nothing may keep the connection alive.
@@ -110,7 +111,7 @@ struct Prober {
     was_up: bool,
     failures: u32,
     last_words: String,
-    asleep: Duration,
+    sleep: SleepWatch,
     route: Route,
 }
 
@@ -162,7 +163,7 @@ impl Prober {
             was_up: false,
             failures: 0,
             last_words: String::new(),
-            asleep: time_asleep(),
+            sleep: SleepWatch::new(clocks()),
             route: Route::now(),
         }
     }
@@ -202,11 +203,9 @@ impl Prober {
 
     /// Keeps the control connection busy, and notices when the machine slept or moved.
     fn watch(&mut self, now: Instant) {
-        let asleep = time_asleep();
-        let slept = asleep >= self.asleep + Duration::from_secs(1);
-        self.asleep = asleep;
+        let slept = self.sleep.handle_clocks(clocks());
         let route = Route::now();
-        if slept || self.route.differs(&route) {
+        if slept.is_some() || self.route.differs(&route) {
             self.control = None;
             self.trials.clear();
             self.ladder.handle_disturbed(now);

@@ -22,7 +22,7 @@ use super::socket_statistics;
 use super::witness::Witness;
 use crate::connection::Connection;
 use crate::line_rate::LineRate;
-use crate::network_watch::time_asleep;
+use crate::network_watch::clocks;
 use crate::transport::Transport;
 
 /// How long the facts of the last cut are waited for when the client ends.
@@ -62,7 +62,7 @@ impl Recorder {
     #[must_use]
     pub fn new(transport: &Transport) -> Self {
         Self {
-            witness: Witness::new(Route::now(), time_asleep()),
+            witness: Witness::new(Route::now(), clocks()),
             host: transport.host().map(str::to_owned),
             facts_argv: transport.psess_argv("facts"),
             log: CutLog::of_user(),
@@ -104,7 +104,7 @@ impl Recorder {
 
     /// The client's loop woke up, and was to do so at `due` at the latest.
     pub fn handle_woken(&mut self, now: Instant, due: Option<Instant>) {
-        self.witness.handle_woken(now, due, time_asleep());
+        self.witness.handle_woken(now, due, clocks());
     }
 
     /// The server said what it is.

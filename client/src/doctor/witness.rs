@@ -9,6 +9,7 @@ use psess_protocol::identity::Generation;
 
 use super::evidence::{Evidence, Noticed, Redial, ServerIdentity, SshEnd};
 use super::route::Route;
+use crate::sleep_watch::{Clocks, SleepWatch};
 
 /// A stop or a sleep counts for a cut that is noticed so soon after it.
 const FRESH: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ pub struct Witness {
     redial: Redial,
     server: Option<ServerIdentity>,
     route: Route,
-    asleep: Duration,
+    sleep: SleepWatch,
     slept: Option<(Instant, Duration)>,
     stalled: Option<(Instant, Duration)>,
     /// The last bytes of output that came: a shell's farewell may be among them.
@@ -61,10 +62,10 @@ struct Open {
 impl Witness {
     /// A link that begins on this network.
     #[must_use]
-    pub fn new(route: Route, asleep: Duration) -> Self {
+    pub fn new(route: Route, clocks: Clocks) -> Self {
         Self {
             route,
-            asleep,
+            sleep: SleepWatch::new(clocks),
             ..Self::default()
         }
     }
@@ -81,12 +82,11 @@ impl Witness {
         self.survived
     }
 
-    /// The client's loop woke up, and was to do so at `due` at the latest; `asleep` is how long the
-    /// machine has slept since it was started.
-    pub fn handle_woken(&mut self, now: Instant, due: Option<Instant>, asleep: Duration) {
-        let slept = asleep.saturating_sub(self.asleep);
-        self.asleep = asleep;
-        if slept >= Duration::from_secs(1) {
+    /// The client's loop woke up, and was to do so at `due` at the latest; `clocks` is what the
+    /// machine's clocks say.
+    pub fn handle_woken(&mut self, now: Instant, due: Option<Instant>, clocks: Clocks) {
+        let slept = self.sleep.handle_clocks(clocks);
+        if let Some(slept) = slept {
             self.slept = Some((now, slept));
         }
         let late = due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
@@ -94,7 +94,7 @@ impl Witness {
             self.stalled = Some((now, late));
         }
         if let Some(seen) = &mut self.carrier {
-            seen.was_away |= late >= LATE || slept >= Duration::from_secs(1);
+            seen.was_away |= late >= LATE || slept.is_some();
         }
     }
 
@@ -317,7 +317,7 @@ mod tests {
 
     /// A link that was well for a minute, its user typing, and its heart beating every 15 s after.
     fn well(start: Instant) -> Witness {
-        let mut witness = Witness::new(Route::default(), Duration::ZERO);
+        let mut witness = Witness::new(Route::default(), Clocks::default());
         witness.handle_attached(start, FIRST, Route::default());
         for second in 0..60 {
             witness.handle_sent(start + seconds(second), FIRST, true);
@@ -362,7 +362,7 @@ mod tests {
         let start = Instant::now();
         let mut witness = well(start);
         let due = start + seconds(64);
-        witness.handle_woken(start + seconds(100), Some(due), Duration::ZERO);
+        witness.handle_woken(start + seconds(100), Some(due), Clocks::default());
         witness.handle_sent(start + seconds(100), FIRST, true);
         witness.handle_given_up(start + seconds(108), FIRST, false);
         let evidence = witness.handle_attached(start + seconds(109), SECOND, Route::default());
@@ -376,7 +376,7 @@ mod tests {
         let start = Instant::now();
         let mut witness = well(start);
         let late = start + seconds(100);
-        witness.handle_woken(late, Some(start + seconds(64)), Duration::ZERO);
+        witness.handle_woken(late, Some(start + seconds(64)), Clocks::default());
         witness.handle_received(late, FIRST);
         assert_eq!(witness.survived(), seconds(1));
         witness.handle_received(late + seconds(9), FIRST);

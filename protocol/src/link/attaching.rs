@@ -7,13 +7,15 @@ use super::carrier::Carrier;
 use super::dials::{Dial, Dials};
 use super::incoming::LinkMessage;
 use super::{Link, Reach};
+use crate::capability::Capability;
+use crate::hello::Hello;
 use crate::identity::Generation;
 use crate::message::{Attached, ClientMessage, FailureKind, History, Target};
 
 impl Link {
-    /// The connection opened, and the hellos match. The link attaches on it, unless the first
-    /// connection has answered meanwhile.
-    pub fn handle_hello(&mut self, now: Instant, generation: Generation) {
+    /// The connection opened, and the server's hello matches. The link attaches on it, unless the
+    /// first connection has answered meanwhile.
+    pub fn handle_hello(&mut self, now: Instant, generation: Generation, server: &Hello) {
         if self.has_ended {
             return;
         }
@@ -46,7 +48,22 @@ impl Link {
             Reach::Remote => self.timing.server_heartbeat_ms(),
         };
         self.request.position = request.position;
+        self.tell_unwritten(generation, server);
         self.send(generation, ClientMessage::Attach(request));
+    }
+
+    /// Tells the server what the user's terminal has not taken of earlier connections: else each
+    /// new one would begin with credit for more, and a terminal that stands still would be sent
+    /// more with every cut.
+    fn tell_unwritten(&mut self, generation: Generation, server: &Hello) {
+        let mut counted = 0;
+        if server.can(Capability::Unwritten) {
+            counted = u32::try_from(self.credit.queued()).unwrap_or(u32::MAX);
+        }
+        self.credit = self.credit.next_connection(counted.into());
+        if counted > 0 {
+            self.send(generation, ClientMessage::Unwritten(counted));
+        }
     }
 
     /// The answer to `Attach`.
@@ -87,7 +104,6 @@ impl Link {
             .is_none_or(|(id, _)| *id == attached.id);
         let resumed = attached.resumed && same && self.request.position.is_some();
         self.output.begin_connection(resumed);
-        self.credit = self.credit.next_connection();
         let given_up_bytes = if same {
             self.input.resume(attached.input)
         } else {

@@ -109,8 +109,10 @@ impl OutputPosition {
 /// Terminal bytes of one connection that the user's terminal took, for `ClientMessage::Written`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Credit {
-    /// Bytes still in the terminal's queue that came on earlier connections.
+    /// Bytes still in the terminal's queue that came on earlier connections, and of which the
+    /// server does not know.
     earlier: u64,
+    /// Terminal bytes of this connection, as the server counts them.
     received: u64,
     written: u64,
     acknowledged: u64,
@@ -118,11 +120,20 @@ pub struct Credit {
 }
 
 impl Credit {
-    /// A new connection: what is still queued does not count for it.
+    /// Bytes that are still queued for the terminal.
     #[must_use]
-    pub fn next_connection(self) -> Self {
+    pub fn queued(&self) -> u64 {
+        self.earlier + (self.received - self.written)
+    }
+
+    /// A new connection, whose server counts so many of the bytes that are still queued as its
+    /// own: the last of them.
+    #[must_use]
+    pub fn next_connection(self, counted: u64) -> Self {
+        let counted = counted.min(self.queued());
         Self {
-            earlier: self.earlier + (self.received - self.written),
+            earlier: self.queued() - counted,
+            received: counted,
             ..Self::default()
         }
     }
@@ -226,7 +237,7 @@ mod tests {
         let mut credit = Credit::default();
         credit.handle_received(100 * KIB);
         credit.handle_written(40 * KIB);
-        let mut credit = credit.next_connection();
+        let mut credit = credit.next_connection(0);
         credit.handle_received(50 * KIB);
         credit.handle_written(61 * KIB);
         assert_eq!(credit.poll(now, &timing), None);
@@ -236,6 +247,24 @@ mod tests {
         assert_eq!(credit.poll_timeout(now, &timing), None);
         credit.handle_written(40 * KIB);
         assert_eq!(credit.poll(now, &timing), Some(50 << 10));
+    }
+
+    #[test]
+    fn bytes_of_an_earlier_connection_count_where_the_server_knows_of_them() {
+        let (now, timing) = (Instant::now(), Timing::default());
+        let mut credit = Credit::default();
+        credit.handle_received(100 * KIB);
+        credit.handle_written(40 * KIB);
+        assert_eq!(credit.queued(), 60 << 10);
+        let mut credit = credit.next_connection(60 << 10);
+        credit.handle_written(20 * KIB);
+        assert_eq!(credit.poll(now, &timing), Some(20 << 10));
+        // The next server does not, and the one after it does.
+        let mut credit = credit.next_connection(0).next_connection(40 << 10);
+        credit.handle_received(5 * KIB);
+        credit.handle_written(45 * KIB);
+        assert_eq!(credit.poll(now, &timing), Some(45 << 10));
+        assert_eq!(credit.queued(), 0);
     }
 
     #[test]

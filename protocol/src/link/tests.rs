@@ -2,6 +2,7 @@
 //! the simulation's affair.
 
 use super::*;
+use crate::hello::Hello;
 use crate::message::{Attached, Failure, FailureKind, Replay, ReplayPurpose, ServerMessage};
 use crate::offset::{InputOffset, Offset};
 use std::time::Duration;
@@ -97,7 +98,8 @@ impl Bench {
         input: u64,
         takes: Duration,
     ) -> Attach {
-        self.link.handle_hello(self.now, Generation(generation));
+        self.link
+            .handle_hello(self.now, Generation(generation), &Hello::of_client());
         let request = self
             .actions()
             .into_iter()
@@ -189,7 +191,9 @@ fn a_connection_that_answers_after_all_stays() {
     let dials = [2, 3].map(|dial| Action::Close(Generation(dial)));
     assert_eq!(bench.actions(), dials);
     assert_eq!(bench.link.state(), State::Live);
-    bench.link.handle_hello(bench.now, Generation(2));
+    bench
+        .link
+        .handle_hello(bench.now, Generation(2), &Hello::of_client());
     assert_eq!(bench.actions(), []);
 }
 
@@ -232,11 +236,15 @@ fn a_connection_that_is_silent_after_its_hello_has_another_dialled_beside_it() {
     let mut bench = Bench::live(Reach::Remote);
     bench.closed(1, ClosedKind::Broken);
     bench.run(1);
-    bench.link.handle_hello(bench.now, Generation(2));
+    bench
+        .link
+        .handle_hello(bench.now, Generation(2), &Hello::of_client());
     bench.actions();
     let seen = bench.run(2);
     assert_eq!(seen, [(2, dial(3))]);
-    bench.link.handle_hello(bench.now, Generation(3));
+    bench
+        .link
+        .handle_hello(bench.now, Generation(3), &Hello::of_client());
     let actions = bench.actions();
     assert_eq!(
         actions[0],
@@ -258,7 +266,9 @@ fn a_connection_that_breaks_after_its_hello_is_followed_at_once() {
     bench.link.handle_typed(bench.now, b"x");
     bench.closed(1, ClosedKind::Broken);
     bench.run(1);
-    bench.link.handle_hello(bench.now, Generation(2));
+    bench
+        .link
+        .handle_hello(bench.now, Generation(2), &Hello::of_client());
     bench.actions();
     bench.closed(2, ClosedKind::Broken);
     assert_eq!(
@@ -273,7 +283,9 @@ fn one_that_is_let_in_is_not_given_up_because_another_is_not() {
     let mut bench = Bench::live(Reach::Remote);
     bench.closed(1, ClosedKind::Broken);
     bench.run(1);
-    bench.link.handle_hello(bench.now, Generation(2));
+    bench
+        .link
+        .handle_hello(bench.now, Generation(2), &Hello::of_client());
     bench.run(2);
     bench.closed(3, ClosedKind::NeedsUser);
     assert_eq!(bench.link.state(), State::Lost);
@@ -473,11 +485,15 @@ fn the_first_dial_that_is_greeted_closes_the_others() {
     let mut bench = Bench::live(Reach::Remote);
     bench.closed(1, ClosedKind::Broken);
     bench.run(2);
-    bench.link.handle_hello(bench.now, Generation(2));
+    bench
+        .link
+        .handle_hello(bench.now, Generation(2), &Hello::of_client());
     let actions = bench.actions();
     assert_eq!(actions[0], Action::Close(Generation(3)));
     assert!(matches!(actions[1], Action::Send(Generation(2), _)));
-    bench.link.handle_hello(bench.now, Generation(3));
+    bench
+        .link
+        .handle_hello(bench.now, Generation(3), &Hello::of_client());
     assert_eq!(bench.actions(), []);
 }
 
@@ -529,10 +545,71 @@ fn leaving_waits_for_the_server_but_not_for_ever() {
 }
 
 #[test]
+fn a_server_is_told_what_waits_for_the_terminal_where_it_knows_what_that_means() {
+    let mut bench = Bench::live(Reach::Remote);
+    let output = |bench: &mut Bench, generation, offset, length| {
+        let generation = Generation(generation);
+        let offset = Offset(offset);
+        bench
+            .link
+            .handle_output(bench.now, generation, offset, length)
+    };
+    assert!(output(&mut bench, 1, 100, 30_000));
+    bench.link.handle_written(10_000);
+    // The connection is cut and a dial succeeds: which, and what its server is told.
+    let redial = |bench: &mut Bench, cut: u64, server: &Hello| {
+        bench.closed(cut, ClosedKind::Broken);
+        let mut seconds = (0..30).flat_map(|_| bench.run(1));
+        let generation = seconds.find_map(|(_, action)| match action {
+            Action::Dial { generation, .. } => Some(generation),
+            _ => None,
+        });
+        let generation = generation.expect("a cut is followed by a dial");
+        bench.link.handle_hello(bench.now, generation, server);
+        let told = bench.actions().into_iter().find_map(|action| match action {
+            Action::Send(_, ClientMessage::Unwritten(bytes)) => Some(bytes),
+            _ => None,
+        });
+        (generation.0, told)
+    };
+    let written = |bench: &mut Bench, bytes| {
+        bench.link.handle_written(bytes);
+        bench.actions()
+    };
+    let told =
+        |generation, total| Action::Send(Generation(generation), ClientMessage::Written(total));
+    let new = Hello::of_client();
+    let old = Hello {
+        capabilities: 0,
+        ..Hello::of_client()
+    };
+
+    let (second, unwritten) = redial(&mut bench, 1, &new);
+    assert_eq!(unwritten, Some(20_000));
+    // What is written before the answer comes counts as well.
+    assert_eq!(written(&mut bench, 5_000), []);
+    bench.message(second, attached(true, 0));
+    assert_eq!(written(&mut bench, 12_000), [told(second, 17_000)]);
+    assert!(output(&mut bench, second, 30_100, 1_000));
+
+    let (third, unwritten) = redial(&mut bench, second, &old);
+    assert_eq!(unwritten, None);
+    bench.message(third, attached(true, 0));
+    assert!(output(&mut bench, third, 31_100, 20_000));
+    // The first 4,000 came before.
+    assert_eq!(written(&mut bench, 24_000), [told(third, 20_000)]);
+
+    let (_, unwritten) = redial(&mut bench, third, &new);
+    assert_eq!(unwritten, None, "nothing waits");
+}
+
+#[test]
 fn a_session_that_is_gone_ends_the_link() {
     let mut bench = Bench::live(Reach::Remote);
     bench.closed(1, ClosedKind::Broken);
-    bench.link.handle_hello(bench.now, Generation(2));
+    bench
+        .link
+        .handle_hello(bench.now, Generation(2), &Hello::of_client());
     let failure = Failure {
         kind: FailureKind::NoSuchSession,
         message: "gone".to_owned(),

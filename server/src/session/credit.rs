@@ -95,6 +95,12 @@ impl Credit {
         }
     }
 
+    /// So many bytes of earlier connections wait for the client's terminal: it has that much less
+    /// to take.
+    pub(crate) fn handle_unwritten(&mut self, bytes: u32) {
+        self.sent = self.sent.saturating_add(bytes.into());
+    }
+
     /// The client says how many terminal bytes it has written in all. One that claims more than
     /// was sent is taken to have written all; one that claims less than before is not heard.
     pub(crate) fn handle_written(&mut self, now: Instant, total: u64) {
@@ -240,6 +246,18 @@ mod tests {
         assert_eq!(pass(Duration::from_secs(10)), NEAR.floor);
         let passes = (1..).find(|_| pass(Duration::from_micros(300)) == MAX_WINDOW);
         assert!(passes <= Some(5), "{passes:?}");
+    }
+
+    #[test]
+    fn what_waits_from_before_uses_up_the_credit() {
+        let now = Instant::now();
+        let mut credit = Credit::new(NEAR);
+        credit.handle_unwritten(40 << 10);
+        assert_eq!(credit.available(), 0);
+        credit.handle_written(now, 30 << 10);
+        assert_eq!(credit.available() as u64, FIRST_WINDOW - (10 << 10));
+        credit.handle_unwritten(u32::MAX);
+        assert_eq!(credit.available(), 0);
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl Session {
         match message {
             ClientMessage::Resize(size) => self.handle_resize(now, connection, *size),
             ClientMessage::Written(total) => attachment.credit.handle_written(now, *total),
+            ClientMessage::Unwritten(bytes) => attachment.credit.handle_unwritten(*bytes),
             ClientMessage::Detach => {
                 self.seen |= attachment.is_told_outcome();
                 attachment.send_last(&ServerMessage::Detached(DetachReason::Requested));

@@ -24,7 +24,7 @@ use crate::scene::{BARE, Kind, SCREEN, Scene};
 /// When TCP repeats the first packet of a connection (tcp_syn_retries in tcp(7)), in seconds.
 const KNOCKS_S: [u64; 4] = [1, 3, 7, 15];
 
-/// Most terminal bytes of one connection that are under way or not written.
+/// Most terminal bytes that are under way or not written, of all connections there were.
 const MAX_WINDOW: usize = 256 << 10;
 
 pub(crate) struct Client {
@@ -274,10 +274,10 @@ impl Client {
         let mut rest = bytes;
         if let Connection::Greeting(finder) = &mut connection {
             match finder.feed(&rest).expect("the server's hello is good") {
-                Some((_, frames)) => {
+                Some((hello, frames)) => {
                     rest = frames;
                     connection = Connection::Open(Decoder::new());
-                    self.link.handle_hello(now, generation);
+                    self.link.handle_hello(now, generation, &hello);
                 }
                 None => rest.clear(),
             }
@@ -368,11 +368,7 @@ impl Client {
     fn show(&mut self, bytes: &[u8]) {
         self.terminal.feed(bytes);
         self.queue += bytes.len();
-        let connections = self.link_redials() as usize + 1;
-        assert!(
-            self.queue <= connections * MAX_WINDOW,
-            "a queue without bound"
-        );
+        assert!(self.queue <= MAX_WINDOW, "a queue without bound");
     }
 
     /// Her terminal takes what it can of what it was given.

@@ -20,10 +20,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use network::{Cut, Way};
-use world::{Tally, World};
+use world::{CUTS_OF_STALLED, Tally, World};
 
 /// What is run where nothing else is asked for.
-const SCENARIOS: u64 = 10_000;
+const SCENARIOS: u64 = 100_000;
 
 /// Bytes of a connection that are each cut once: the hellos, an attach with its answer, a replay,
 /// input and acknowledgements.
@@ -95,6 +95,16 @@ fn what_no_longer_fits_the_log_is_skipped_and_the_picture_is_exact() {
     assert_eq!(tally.replays, 2 * count, "one to attach, one to catch up");
 }
 
+/// Each connection begins with some credit, as nothing is known of its client.
+#[test]
+fn a_terminal_that_stands_still_is_sent_no_more_however_often_the_link_is_cut() {
+    let tally = run_all(STALLED, "stalled", |seed| {
+        World::with_stalled_terminal(seed).run()
+    });
+    println!("{STALLED} terminals that stood still: {tally:?}");
+    assert_eq!(tally.redials, STALLED * CUTS_OF_STALLED);
+}
+
 /// Where the output stands when more was printed than is kept: within a character, an escape
 /// sequence, a string.
 const BROKEN_OFF: [(&str, usize); 8] = [
@@ -107,6 +117,9 @@ const BROKEN_OFF: [(&str, usize); 8] = [
     ("\x1b]0;title\x1b\\", 7),
     ("\x1b]0;title\x1b\\", 10),
 ];
+
+/// Terminals that stand still.
+const STALLED: u64 = 30;
 
 /// Takeovers of each kind.
 const TAKEOVERS: u64 = 150;

@@ -1,5 +1,7 @@
 //! The program: it prints, it reads, it ends.
 
+use std::io::Write as _;
+
 use psess_protocol::terminal::Terminal;
 use psess_server::session::Session;
 
@@ -14,8 +16,6 @@ pub(crate) struct Program {
     pub(crate) printed: Vec<u8>,
     /// All that it read of each client, which can be told apart by their letters.
     pub(crate) read: [Vec<u8>; 2],
-    /// What a terminal shows that got all of it.
-    pub(crate) terminal: Terminal,
 }
 
 impl Program {
@@ -23,8 +23,14 @@ impl Program {
         Self {
             printed: Vec::new(),
             read: [Vec::new(), Vec::new()],
-            terminal: Terminal::new(SCREEN, BARE),
         }
+    }
+
+    /// A terminal that got all that was printed.
+    pub(crate) fn terminal(&self) -> Terminal {
+        let mut terminal = Terminal::new(SCREEN, BARE);
+        terminal.feed(&self.printed);
+        terminal
     }
 
     /// Prints something that is cut off anywhere, also within a character or a sequence.
@@ -37,14 +43,14 @@ impl Program {
             session.handle_output(scene.now, part);
             rest = &rest[part..];
         }
-        self.note(scene, &text);
+        self.printed.extend_from_slice(&text);
     }
 
     /// Prints just this.
     pub(crate) fn print_text(&mut self, scene: &Scene, session: &mut Session, text: &[u8]) {
         session.output_buffer()[..text.len()].copy_from_slice(text);
         session.handle_output(scene.now, text.len());
-        self.note(scene, text);
+        self.printed.extend_from_slice(text);
     }
 
     /// Prints something that a server reads as the last thing in its life.
@@ -52,16 +58,19 @@ impl Program {
         let length = scene.chance.length(READ_BYTES);
         let text = self.text(scene, length);
         session.output_buffer()[..text.len()].copy_from_slice(&text);
-        self.note(scene, &text);
+        self.printed.extend_from_slice(&text);
     }
 
     /// Reads what was typed, and may echo it.
     pub(crate) fn read(&mut self, scene: &mut Scene, session: &mut Session) {
+        if !session.has_input() {
+            return;
+        }
         let input = session
             .take_input(scene.now)
             .expect("the input file is good");
-        for byte in &input {
-            self.read[usize::from(is_of_the_second(*byte))].push(*byte);
+        for run in input.chunk_by(|a, b| is_of_the_second(*a) == is_of_the_second(*b)) {
+            self.read[usize::from(is_of_the_second(run[0]))].extend_from_slice(run);
         }
         if !input.is_empty() && scene.troubled && scene.chance.once_in(2) {
             self.print(scene, session, input.len());
@@ -73,25 +82,17 @@ impl Program {
         while text.len() < length {
             let number = self.printed.len() + text.len();
             match scene.chance.below(12) {
-                0 => text.extend_from_slice(format!("\x1b[{}m", 30 + number % 8).as_bytes()),
-                1 => text.extend_from_slice("äöü→日本語".as_bytes()),
-                2 => text.extend_from_slice(
-                    format!("\x1b[{};{}H", 1 + number % 7, 1 + number % 31).as_bytes(),
-                ),
-                3 => text.extend_from_slice(b"\x1b]0;title\x1b\\"),
-                4 => text.extend_from_slice(b"\x1b[K\x1b[2J"),
-                _ => text.extend_from_slice(format!("line {number}\r\n").as_bytes()),
+                0 => write!(text, "\x1b[{}m", 30 + number % 8),
+                1 => text.write_all("äöü→日本語".as_bytes()),
+                2 => write!(text, "\x1b[{};{}H", 1 + number % 7, 1 + number % 31),
+                3 => text.write_all(b"\x1b]0;title\x1b\\"),
+                4 => text.write_all(b"\x1b[K\x1b[2J"),
+                _ => write!(text, "line {number}\r\n"),
             }
+            .expect("memory takes it");
         }
         text.truncate(length);
         text
-    }
-
-    fn note(&mut self, scene: &Scene, text: &[u8]) {
-        if scene.plan.kind != Kind::Redrawn {
-            self.terminal.feed(text);
-        }
-        self.printed.extend_from_slice(text);
     }
 }
 

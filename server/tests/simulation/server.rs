@@ -33,8 +33,8 @@ pub(crate) struct Server {
 enum Connection {
     /// So much came of the client's hello.
     Greeting(Vec<u8>),
-    /// The client may ask to attach.
-    Open(Decoder),
+    /// The client may ask to attach, and tell before how much waits on its side.
+    Open(Decoder, u32),
     Attached(Decoder),
 }
 
@@ -77,7 +77,7 @@ impl Server {
             let mut answer = NOISE.to_vec();
             answer.extend_from_slice(&Hello::answering(&hello).encode());
             scene.network.send_down(scene.now, id, answer);
-            connection = Connection::Open(Decoder::new());
+            connection = Connection::Open(Decoder::new(), 0);
         }
         match self.take_frames(scene, id, connection, rest) {
             Ok(connection) => {
@@ -102,10 +102,10 @@ impl Server {
         connection: Connection,
         mut rest: &[u8],
     ) -> Result<Connection, Option<Failure>> {
-        let (mut decoder, mut attached) = match connection {
+        let (mut decoder, mut unwritten, mut attached) = match connection {
             Connection::Greeting(_) => panic!("frames come after the hello"),
-            Connection::Open(decoder) => (decoder, false),
-            Connection::Attached(decoder) => (decoder, true),
+            Connection::Open(decoder, unwritten) => (decoder, unwritten, false),
+            Connection::Attached(decoder) => (decoder, 0, true),
         };
         while !rest.is_empty() {
             let taken = decoder.feed(rest);
@@ -119,7 +119,12 @@ impl Server {
                                 let result = self.session.attach(scene.now, id, &attach);
                                 self.refused += u64::from(result.is_err());
                                 result.map_err(Some)?;
+                                let message = ClientMessage::Unwritten(unwritten);
+                                self.session
+                                    .handle_message(scene.now, id, &message)
+                                    .map_err(Some)?;
                             }
+                            ClientMessage::Unwritten(bytes) if !attached => unwritten = bytes,
                             message => self
                                 .session
                                 .handle_message(scene.now, id, &message)
@@ -137,7 +142,7 @@ impl Server {
         Ok(if attached {
             Connection::Attached(decoder)
         } else {
-            Connection::Open(decoder)
+            Connection::Open(decoder, unwritten)
         })
     }
 

@@ -25,6 +25,9 @@ const TROUBLE: Duration = Duration::from_secs(60);
 /// with the longest delays.
 const RECOVERY: Duration = Duration::from_secs(240);
 
+/// How often the connection of a terminal that stands still is cut.
+pub(crate) const CUTS_OF_STALLED: u64 = 40;
+
 /// Steps in which time stands still, in a row: one for each thing that is due at a moment.
 const MOST_AT_ONCE: u32 = 100;
 
@@ -127,7 +130,7 @@ impl World {
         if replays {
             world.clients[0].link.handle_disturbed(world.scene.now);
         }
-        world.cut_first();
+        world.cut();
         world
     }
 
@@ -162,7 +165,7 @@ impl World {
         let mut world = Self::new(Chance::new(seed), plan);
         world.scene.troubled = false;
         world.attach();
-        world.cut_first();
+        world.cut();
         let generation = loop {
             if let Some(generation) = world.clients[0].attaching() {
                 break generation;
@@ -188,7 +191,7 @@ impl World {
         let mut world = Self::new(Chance::new(seed), plan);
         world.attach();
         world.wait("no picture", |world| world.clients[0].has_picture());
-        world.cut_first();
+        world.cut();
         world.step();
         let length = (33 << 20) + world.scene.chance.below(1 << 20) as usize;
         world.print(length);
@@ -200,6 +203,34 @@ impl World {
             client.has_picture() && client.replays == 2
         });
         world.print_text(&[after, b"so it goes on\r\n"].concat());
+        world
+    }
+
+    /// Only this: the user's terminal stands still while much is printed and the connection is cut
+    /// many times.
+    pub(crate) fn with_stalled_terminal(seed: u64) -> Self {
+        let plan = Plan {
+            lasts: Duration::ZERO,
+            socket_bytes: 1 << 20,
+            ..quiet()
+        };
+        let mut world = Self::new(Chance::new(seed), plan);
+        world.scene.troubled = false;
+        world.attach();
+        world.wait("no picture", |world| world.clients[0].has_picture());
+        world.clients[0].stalled_until = Some(world.scene.now + Duration::from_secs(3_600));
+        for _ in 0..CUTS_OF_STALLED {
+            world.print(25_000);
+            let until = world.scene.now + Duration::from_secs(4);
+            while world.scene.now < until {
+                world.step();
+            }
+            world.cut();
+            world.step();
+            world.wait("not live again", |world| {
+                world.clients[0].is_live(&world.scene)
+            });
+        }
         world
     }
 
@@ -243,9 +274,10 @@ impl World {
         self.scene.network.wires.get_mut(&id).expect("it is up")
     }
 
-    fn cut_first(&mut self) {
-        let id = self.clients[0].id(Generation(1));
-        let wire = self.scene.network.wires.get_mut(&id).expect("it is up");
+    /// Cuts the newest connection.
+    fn cut(&mut self) {
+        let mut wires = self.scene.network.wires.values_mut();
+        let wire = wires.next_back().expect("it is up");
         wire.reset(&mut self.scene.chance);
     }
 
@@ -339,13 +371,16 @@ impl World {
                 self.program.read[index], client.typed,
                 "what the program read"
             );
-            match self.scene.plan.kind {
-                Kind::Lossless => assert_eq!(client.replays, 1, "output was skipped"),
-                Kind::Skipping => {}
+            let expected = match self.scene.plan.kind {
+                Kind::Lossless => {
+                    assert_eq!(client.replays, 1, "output was skipped");
+                    self.program.terminal()
+                }
+                Kind::Skipping => self.program.terminal(),
                 Kind::Redrawn => self.redraw(index),
-            }
+            };
             let shown = self.clients[index].terminal.snapshot().entries;
-            let printed = self.program.terminal.snapshot().entries;
+            let printed = expected.snapshot().entries;
             let differences: Vec<_> = shown
                 .iter()
                 .zip(&printed)
@@ -366,7 +401,8 @@ impl World {
     }
 
     /// Draws all anew: what came before a change of size looks different on different terminals.
-    fn redraw(&mut self, index: usize) {
+    /// What is to be seen then.
+    fn redraw(&mut self, index: usize) -> Terminal {
         let before = self.clients[index].replays;
         let client = &mut self.clients[index];
         client.link.handle_disturbed(client.now(&self.scene));
@@ -374,7 +410,7 @@ impl World {
             let client = &world.clients[index];
             client.replays > before && client.has_picture()
         });
-        self.program.terminal = self.observer(index);
+        self.observer(index)
     }
 
     /// What another client of the same size that attaches now would see.
