@@ -21,7 +21,7 @@ use psess_protocol::identity::ClientId;
 use psess_protocol::offset::{InputOffset, Offset};
 use psess_protocol::size::Size;
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
-use rustix::io::{pread, pwrite};
+use rustix::io::{Errno, pread, pwrite};
 
 use crate::input_queue::{Append, ClientSlot, InputQueue};
 use crate::keeper::Predecessor;
@@ -103,6 +103,23 @@ pub(crate) struct Slot {
 
 const _: () = assert!(size_of::<Header>() as u64 <= HEADER_BYTES);
 
+/// Why a journal is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It contradicts itself, or is of a version not known here: it can only begin anew.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The system has no memory, say, to look at it: what it holds is still there.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+impl From<Errno> for JournalError {
+    fn from(error: Errno) -> Self {
+        Self::System(error.into())
+    }
+}
+
 /// What recreates a session's terminal: a replay, and the log from `offset` on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -119,13 +136,13 @@ impl Journal {
     /// `input` is the file that the kernel delivers input from.
     ///
     /// # Errors
-    /// When the file cannot be mapped, is too short, or is of a version not known here.
-    pub fn open(file: OwnedFd, input: OwnedFd) -> io::Result<Self> {
+    /// [`JournalError::System`] when the file cannot be mapped; [`JournalError::Unreadable`] when
+    /// it is too short, contradicts itself, or is of a version not known here.
+    pub fn open(file: OwnedFd, input: OwnedFd) -> Result<Self, JournalError> {
         let length = rustix::fs::fstat(&file)?.st_size.cast_unsigned();
         if length < JOURNAL_BYTES {
-            return Err(io::Error::other(format!(
-                "a journal of {length} bytes is too short"
-            )));
+            let message = format!("a journal of {length} bytes is too short");
+            return Err(JournalError::Unreadable(message));
         }
         let mapping = Mapping::new(file.as_fd(), 0, HEADER_BYTES as usize)?;
         let header = header(&mapping);
@@ -139,7 +156,7 @@ impl Journal {
             }
             (MAGIC, VERSION) => {}
             (magic, version) => {
-                return Err(io::Error::other(format!(
+                return Err(JournalError::Unreadable(format!(
                     "not a journal of version {VERSION}: magic {magic:#x}, version {version}"
                 )));
             }
@@ -166,12 +183,12 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn begin_anew(file: OwnedFd, input: OwnedFd, unix_time: u64) -> io::Result<Self> {
+    pub fn begin_anew(file: OwnedFd, input: OwnedFd, unix_time: u64) -> Result<Self, JournalError> {
         ftruncate(&input, 0)?;
         rustix::fs::seek(&input, rustix::fs::SeekFrom::Start(0))?;
         let blank = [0; HEADER_BYTES as usize];
         if pwrite(&file, &blank, 0)? < blank.len() {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(JournalError::System(io::ErrorKind::WriteZero.into()));
         }
         {
             let mapping = Mapping::new(file.as_fd(), 0, HEADER_BYTES as usize)?;
@@ -189,7 +206,7 @@ impl Journal {
     ///
     /// # Errors
     /// When memfd_create(2) or mmap(2) fail.
-    pub fn unshared() -> io::Result<Self> {
+    pub fn unshared() -> Result<Self, JournalError> {
         let file = memfd_create("psess-journal", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, JOURNAL_BYTES)?;
         Self::open(file, memfd_create("psess-input", MemfdFlags::CLOEXEC)?)
@@ -236,13 +253,7 @@ impl Journal {
             return;
         };
         for range in freed {
-            // A hole that cannot be made costs memory, and nothing else.
-            let _ = fallocate(
-                &self.file,
-                FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-                HEADER_BYTES + range.start as u64,
-                range.len() as u64,
-            );
+            self.give_back(HEADER_BYTES + range.start as u64, range.len() as u64);
         }
     }
 
@@ -399,6 +410,13 @@ impl Journal {
     /// When lseek(2) or pread(2) fail.
     pub fn take_input(&mut self) -> io::Result<Vec<u8>> {
         self.input.take(header(&self.header))
+    }
+
+    /// Gives the memory of a part of the file back to the kernel.
+    fn give_back(&self, place: u64, length: u64) {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        // A hole that cannot be made costs memory, and nothing else.
+        let _ = fallocate(&self.file, flags, place, length);
     }
 
     fn active_slot(&self) -> Option<(usize, &Slot)> {
