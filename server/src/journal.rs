@@ -53,6 +53,7 @@ pub struct Journal {
     /// What waits to be read by the program.
     pub input: InputQueue,
     checkpoint: Offset,
+    is_new: bool,
 }
 
 /// The header as it lies in the file. All bit patterns are valid; `open` checks them.
@@ -146,21 +147,22 @@ impl Journal {
         }
         let mapping = Mapping::new(file.as_fd(), 0, HEADER_BYTES as usize)?;
         let header = header(&mapping);
-        match (
+        let is_new = match (
             header.magic.load(Ordering::Relaxed),
             header.version.load(Ordering::Relaxed),
         ) {
             (0, 0) => {
                 header.version.store(VERSION, Ordering::Relaxed);
                 header.magic.store(MAGIC, Ordering::Release);
+                true
             }
-            (MAGIC, VERSION) => {}
+            (MAGIC, VERSION) => false,
             (magic, version) => {
                 return Err(JournalError::Unreadable(format!(
                     "not a journal of version {VERSION}: magic {magic:#x}, version {version}"
                 )));
             }
-        }
+        };
         let ring = Mapping::new_ring(file.as_fd(), HEADER_BYTES, RING_BYTES)?;
         let log = OutputLog::recover(ring, header)?;
         let input = InputQueue::recover(input, header)?;
@@ -170,6 +172,7 @@ impl Journal {
             log,
             input,
             checkpoint: Offset(0),
+            is_new,
         };
         journal.checkpoint = journal.active_slot().map_or(Offset(0), |(_, slot)| {
             Offset(slot.offset.load(Ordering::Relaxed))
@@ -210,6 +213,12 @@ impl Journal {
         let file = memfd_create("psess-journal", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, JOURNAL_BYTES)?;
         Self::open(file, memfd_create("psess-input", MemfdFlags::CLOEXEC)?)
+    }
+
+    /// Whether no server opened it before this one: so no client was ever shown anything of it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The descriptors again, as a successor would get them from the keeper.
@@ -264,7 +273,7 @@ impl Journal {
     }
 
     /// Writes what recreates the terminal at the log's end. The one before stays valid until
-    /// this one is whole.
+    /// this one is whole, and gives its memory back then.
     ///
     /// # Errors
     /// When memory for it runs out; the one before is still there.
@@ -299,6 +308,7 @@ impl Journal {
             .active_slot
             .store(index as u32 + 1, Ordering::Release);
         self.checkpoint = offset;
+        self.give_back(slot_place(1 - index), MAX_CHECKPOINT_BYTES as u64);
         Ok(())
     }
 

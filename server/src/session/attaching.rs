@@ -170,5 +170,6 @@ impl Session {
         if self.size_owner == Some(connection) {
             self.size_owner = None;
         }
+        self.trim(now);
     }
 }

@@ -224,7 +224,7 @@ impl Session {
             });
         }
         let outcome = self.outcome();
-        self.with_attachment(connection, |session, attachment| {
+        let transmit = self.with_attachment(connection, |session, attachment| {
             let (log, terminal) = (&session.journal.log, &session.terminal);
             let questions = &session.questions;
             for _ in 0..2 {
@@ -245,8 +245,9 @@ impl Session {
                 true => Transmit::ThenClose,
                 false => Transmit::GoOn,
             }
-        })
-        .unwrap_or(Transmit::ThenClose)
+        });
+        self.trim(now);
+        transmit.unwrap_or(Transmit::ThenClose)
     }
 
     /// Connections to close at once, without a word.
@@ -271,10 +272,12 @@ impl Session {
                 .flatten()
                 .min()
             })
+            .chain(self.poll_release())
             .min()
     }
 
-    /// Time went by: heartbeats are sent, and clients that fell silent are given up.
+    /// Time went by: heartbeats are sent, clients that fell silent are given up, and what was
+    /// held for those that did not come back is let go.
     pub fn handle_timeout(&mut self, now: Instant) {
         let mut silent = Vec::new();
         for (connection, attachment) in &mut self.attachments {
@@ -293,6 +296,7 @@ impl Session {
             self.end(now, connection, EndingManner::Silent);
             self.closed.push(connection);
         }
+        self.trim(now);
     }
 
     /// Connections that are attached.
