@@ -17,6 +17,7 @@ use psess_protocol::offset::InputOffset;
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate, fstat, ftruncate, seek, sendfile};
 use rustix::io::{Errno, pread, pwrite};
 
+use crate::journal::JournalError;
 use crate::journal_header::Header;
 
 /// Most input that waits, in bytes: each client has at most 64 KiB under way.
@@ -50,14 +51,14 @@ struct Segment {
 pub const NO_CLIENT: ClientId = ClientId([0; 16]);
 
 impl InputQueue {
-    pub(crate) fn recover(file: OwnedFd, header: &Header) -> io::Result<Self> {
+    pub(crate) fn recover(file: OwnedFd, header: &Header) -> Result<Self, JournalError> {
         header.append.carry_out(header);
         let end = header.input_end.load(Ordering::Acquire);
         let delivered = seek(&file, SeekFrom::Current(0))?;
         // Written before its end was.
         let length = fstat(&file)?.st_size.cast_unsigned();
         if end > length || end.saturating_sub(delivered) > MAX_WAITING_BYTES {
-            return Err(io::Error::other(format!(
+            return Err(JournalError::Unreadable(format!(
                 "a journal's input contradicts itself: {delivered}..{end} of {length}"
             )));
         }

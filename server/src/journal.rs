@@ -21,7 +21,7 @@ use psess_protocol::identity::ClientId;
 use psess_protocol::offset::{InputOffset, Offset};
 use psess_protocol::size::Size;
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
-use rustix::io::{pread, pwrite};
+use rustix::io::{Errno, pread, pwrite};
 
 use crate::input_queue::InputQueue;
 use crate::journal_header::{HEADER_BYTES, MAGIC, Slot, VERSION, header};
@@ -45,6 +45,7 @@ pub struct Journal {
     /// What waits to be read by the program.
     pub input: InputQueue,
     checkpoint: Offset,
+    is_new: bool,
 }
 
 /// What a server is doing with a session.
@@ -57,6 +58,23 @@ pub enum Handling {
     Working = 1,
     /// Recreating its terminal.
     Recovering = 2,
+}
+
+/// Why a journal is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It contradicts itself, or is of a version not known here: it can only begin anew.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The system has no memory, say, to look at it: what it holds is still there.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+impl From<Errno> for JournalError {
+    fn from(error: Errno) -> Self {
+        Self::System(error.into())
+    }
 }
 
 /// What recreates a session's terminal: a replay, and the log from `offset` on.
@@ -75,31 +93,32 @@ impl Journal {
     /// `input` is the file that the kernel delivers input from.
     ///
     /// # Errors
-    /// When the file cannot be mapped, is too short, or is of a version not known here.
-    pub fn open(file: OwnedFd, input: OwnedFd) -> io::Result<Self> {
+    /// [`JournalError::System`] when the file cannot be mapped; [`JournalError::Unreadable`] when
+    /// it is too short, contradicts itself, or is of a version not known here.
+    pub fn open(file: OwnedFd, input: OwnedFd) -> Result<Self, JournalError> {
         let length = rustix::fs::fstat(&file)?.st_size.cast_unsigned();
         if length < JOURNAL_BYTES {
-            return Err(io::Error::other(format!(
-                "a journal of {length} bytes is too short"
-            )));
+            let message = format!("a journal of {length} bytes is too short");
+            return Err(JournalError::Unreadable(message));
         }
         let mapping = Mapping::new(file.as_fd(), 0, HEADER_BYTES as usize)?;
         let header = header(&mapping);
-        match (
+        let is_new = match (
             header.magic.load(Ordering::Relaxed),
             header.version.load(Ordering::Relaxed),
         ) {
             (0, 0) => {
                 header.version.store(VERSION, Ordering::Relaxed);
                 header.magic.store(MAGIC, Ordering::Release);
+                true
             }
-            (MAGIC, VERSION) => {}
+            (MAGIC, VERSION) => false,
             (magic, version) => {
-                return Err(io::Error::other(format!(
+                return Err(JournalError::Unreadable(format!(
                     "not a journal of version {VERSION}: magic {magic:#x}, version {version}"
                 )));
             }
-        }
+        };
         let ring = Mapping::new_ring(file.as_fd(), HEADER_BYTES, RING_BYTES)?;
         let log = OutputLog::recover(ring, header)?;
         let input = InputQueue::recover(input, header)?;
@@ -109,6 +128,7 @@ impl Journal {
             log,
             input,
             checkpoint: Offset(0),
+            is_new,
         };
         journal.checkpoint = journal.active_slot().map_or(Offset(0), |(_, slot)| {
             Offset(slot.offset.load(Ordering::Relaxed))
@@ -122,12 +142,12 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::open`].
-    pub fn begin_anew(file: OwnedFd, input: OwnedFd, unix_time: u64) -> io::Result<Self> {
+    pub fn begin_anew(file: OwnedFd, input: OwnedFd, unix_time: u64) -> Result<Self, JournalError> {
         ftruncate(&input, 0)?;
         rustix::fs::seek(&input, rustix::fs::SeekFrom::Start(0))?;
         let blank = [0; HEADER_BYTES as usize];
         if pwrite(&file, &blank, 0)? < blank.len() {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(JournalError::System(io::ErrorKind::WriteZero.into()));
         }
         {
             let mapping = Mapping::new(file.as_fd(), 0, HEADER_BYTES as usize)?;
@@ -145,10 +165,16 @@ impl Journal {
     ///
     /// # Errors
     /// When memfd_create(2) or mmap(2) fail.
-    pub fn unshared() -> io::Result<Self> {
+    pub fn unshared() -> Result<Self, JournalError> {
         let file = memfd_create("psess-journal", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, JOURNAL_BYTES)?;
         Self::open(file, memfd_create("psess-input", MemfdFlags::CLOEXEC)?)
+    }
+
+    /// Whether no server opened it before this one: so no client was ever shown anything of it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The descriptors again, as a successor would get them from the keeper.
@@ -192,13 +218,7 @@ impl Journal {
             return;
         };
         for range in freed {
-            // A hole that cannot be made costs memory, and nothing else.
-            let _ = fallocate(
-                &self.file,
-                FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-                HEADER_BYTES + range.start as u64,
-                range.len() as u64,
-            );
+            self.give_back(HEADER_BYTES + range.start as u64, range.len() as u64);
         }
     }
 
@@ -208,8 +228,8 @@ impl Journal {
         self.checkpoint
     }
 
-    /// Writes what recreates the terminal as it was at `offset` of the log. The one before stays valid until
-    /// this one is whole.
+    /// Writes what recreates the terminal as it was at `offset` of the log. The one before stays
+    /// valid until this one is whole, and gives its memory back then.
     ///
     /// # Errors
     /// When memory for it runs out; the one before is still there.
@@ -248,6 +268,7 @@ impl Journal {
             .active_slot
             .store(index as u32 + 1, Ordering::Release);
         self.checkpoint = offset;
+        self.give_back(slot_place(1 - index), MAX_CHECKPOINT_BYTES as u64);
         Ok(())
     }
 
@@ -359,6 +380,13 @@ impl Journal {
     /// When lseek(2) or pread(2) fail.
     pub fn take_input(&mut self) -> io::Result<Vec<u8>> {
         self.input.take(header(&self.header))
+    }
+
+    /// Gives the memory of a part of the file back to the kernel.
+    fn give_back(&self, place: u64, length: u64) {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        // A hole that cannot be made costs memory, and nothing else.
+        let _ = fallocate(&self.file, flags, place, length);
     }
 
     fn active_slot(&self) -> Option<(usize, &Slot)> {

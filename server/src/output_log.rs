@@ -6,12 +6,12 @@
 //! the last byte that is not 0xFF. (UTF-8 has no such byte; a program that prints one as the very
 //! last of a read, at just that moment, loses it.)
 
-use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use psess_protocol::offset::Offset;
 
+use crate::journal::JournalError;
 use crate::journal_header::Header;
 use crate::mapping::Mapping;
 
@@ -41,7 +41,7 @@ pub struct OutputLog {
 }
 
 impl OutputLog {
-    pub(crate) fn recover(ring: Mapping, header: &Header) -> io::Result<Self> {
+    pub(crate) fn recover(ring: Mapping, header: &Header) -> Result<Self, JournalError> {
         let start = header.log_start.load(Ordering::Acquire);
         let end = header.log_end.load(Ordering::Acquire);
         let filled = header.log_filled.load(Ordering::Acquire);
@@ -49,7 +49,7 @@ impl OutputLog {
             && end - start <= RING_BYTES as u64
             && filled <= end.saturating_add(MOST_FILLED);
         if !sound {
-            return Err(io::Error::other(format!(
+            return Err(JournalError::Unreadable(format!(
                 "a journal's output log contradicts itself: {start}..{end}, filled to {filled}"
             )));
         }

@@ -55,6 +55,8 @@ pub(crate) enum Request {
     Forget(SessionId),
     /// A finished session is kept no longer.
     Expire(SessionId),
+    /// Sessions of the server before this one wait to be taken over: it is time to try again.
+    TakeOver,
     /// Make room for another server.
     Restart,
     /// End all sessions, and the keeper.

@@ -8,6 +8,7 @@
 
 mod crash {
     pub(crate) mod follower;
+    pub(crate) mod memory;
     pub(crate) mod pace;
     pub(crate) mod program;
     pub(crate) mod report;
@@ -58,7 +59,7 @@ fn main() {
         }
         _ => {}
     }
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 13] = [
         (
             "nothing_is_lost_when_the_server_is_killed",
             nothing_is_lost_when_the_server_is_killed,
@@ -78,6 +79,14 @@ fn main() {
         (
             "a_journal_that_cannot_be_had_is_told_and_costs_nothing",
             a_journal_that_cannot_be_had_is_told_and_costs_nothing,
+        ),
+        (
+            "a_session_for_which_there_is_no_memory_is_refused_and_costs_no_other",
+            crash::memory::a_session_for_which_there_is_no_memory_is_refused_and_costs_no_other,
+        ),
+        (
+            "sessions_for_which_a_server_has_no_memory_wait_until_there_is",
+            crash::memory::sessions_for_which_a_server_has_no_memory_wait_until_there_is,
         ),
         (
             "a_full_disk_for_the_log_costs_nothing",

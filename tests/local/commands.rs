@@ -236,6 +236,38 @@ fn kill_on_a_terminal_asks_when_something_runs() {
 }
 
 #[test]
+fn server_stop_on_a_terminal_asks_when_something_runs_and_without_one_does_what_it_says() {
+    let world = world();
+    sleeper(&world, "one");
+    sleeper(&world, "two");
+    for (answer, listed) in [("n\r", true), ("y\r", false)] {
+        let mut terminal = world.open(["server", "stop"]);
+        terminal.wait_for_text("2 sessions still run on this machine. End everything? [y/N]");
+        terminal.type_keys(answer);
+        assert_eq!(terminal.wait_exit().success(), !listed);
+        eventually("the answer counts", || {
+            (world.succeed(["list"]).contains("sleep") == listed).then_some(())
+        });
+    }
+    world.wait_for_end();
+    // What has finished is no reason to ask.
+    world.succeed(["new", "-d", "done", "--", "true"]);
+    eventually("it has finished", || {
+        world.succeed(["list"]).contains("exit 0").then_some(())
+    });
+    assert!(world.open(["server", "stop"]).wait_exit().success());
+    world.wait_for_end();
+    sleeper(&world, "three");
+    world.succeed(["server", "stop"]);
+    world.wait_for_end();
+    eventually("the program is gone", || {
+        world.processes().is_empty().then_some(())
+    });
+    let help = world.succeed(["server", "stop", "--help"]);
+    assert!(help.contains("Without a terminal"), "{help}");
+}
+
+#[test]
 fn detach_sends_every_client_away_and_the_session_goes_on() {
     let world = world();
     let mut first = open_shell(&world, "build");

@@ -88,6 +88,11 @@ fn keeper_and_server_end_with_the_last_session() {
     eventually("nothing is left", || {
         world.processes().is_empty().then_some(())
     });
+    // Nothing that somebody could take for a session's, and the directory itself.
+    let entries = fs::read_dir(world.path("psess")).unwrap().flatten();
+    let mut left: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["keeper.log", "lock"]);
     // And begin again with the next.
     world.succeed(["new", "-d", "three", "--", "sleep", "1000"]);
     assert!(world.succeed(["list"]).contains("three"));

@@ -16,7 +16,8 @@ use crate::terminal;
 /// Flags of `psess kill`.
 #[derive(Args, Debug)]
 #[command(
-    after_long_help = "Asks first when the program still runs and a terminal is there.\n\n\
+    after_long_help = "Asks first when the program still runs, unless a signal is named. Without \
+    a terminal, as in a script, nobody can be asked, and the session is ended.\n\n\
     Examples:\n  \
     psess kill build\n  \
     psess kill --yes devbox:build\n  \

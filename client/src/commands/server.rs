@@ -18,7 +18,7 @@ use crate::broken_pipe;
 use crate::clock::{Clock, span};
 use crate::confirmation::confirmed;
 use crate::error::{CommandError, ERROR};
-use crate::place::printable;
+use crate::place::{Place, printable};
 use crate::terminal;
 
 /// Flags of `psess server`.
@@ -45,6 +45,13 @@ pub enum ServerCommand {
         host: Option<Address>,
     },
     /// End all sessions, the server and its keeper
+    #[command(
+        after_long_help = "Asks first when a program still runs. Without a terminal, as in a \
+        script, nobody can be asked, and everything is ended, as by 'psess kill'.\n\n\
+        Examples:\n  \
+        psess server stop\n  \
+        psess server stop --yes devbox:"
+    )]
     Stop {
         /// The machine
         #[arg(value_name = "HOST:")]
@@ -73,8 +80,12 @@ pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode
         Some(ServerCommand::Stop { host, yes }) => {
             let mut server = context.converse(&host.unwrap_or_default()).await?;
             if !yes && terminal::is_interactive() {
-                let sessions = server.sessions().await?.len();
-                if !confirmed(&format!("End all {sessions} sessions?"))? {
+                let sessions = server.sessions().await?;
+                let running = sessions.iter().filter(|session| session.finished.is_none());
+                let question = question(running.count(), &server.place());
+                if let Some(question) = question
+                    && !confirmed(&question)?
+                {
                     return Err(CommandError::new(ERROR, "everything goes on".to_owned()).into());
                 }
             }
@@ -82,6 +93,17 @@ pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
         None => unreachable!("the role is chosen before"),
+    }
+}
+
+/// What to ask before everything is ended; `None` when no program runs.
+fn question(running: usize, place: &Place) -> Option<String> {
+    match running {
+        0 => None,
+        1 => Some(format!("1 session still runs on {place}. End everything?")),
+        several => Some(format!(
+            "{several} sessions still run on {place}. End everything?"
+        )),
     }
 }
 

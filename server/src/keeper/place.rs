@@ -162,7 +162,8 @@ impl Place {
         true
     }
 
-    /// Removes the socket for good.
+    /// Removes the socket for good. The directory stays, with the lock: in /tmp it keeps others
+    /// from making one of its name, which psess would refuse to use ever after.
     pub(super) fn close(&self) {
         let path = self.directory.socket();
         if FileIdentity::of(&path) == Some(self.socket) {

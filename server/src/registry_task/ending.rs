@@ -26,6 +26,7 @@ impl RegistryTask {
         time: u64,
     ) -> anyhow::Result<()> {
         let Some(entry) = self.entries.get_mut(session) else {
+            self.note_exit(session, outcome, time);
             return Ok(());
         };
         entry.record.outcome = Some((outcome, time));
@@ -70,6 +71,9 @@ impl RegistryTask {
         if let Some(roll) = self.roll() {
             for entry in self.entries.in_order() {
                 roll.strike(entry.record.id);
+            }
+            for waiting in self.waiting_sessions() {
+                roll.strike(waiting);
             }
         }
         rustix::process::kill_process(keeper, rustix::process::Signal::TERM)

@@ -41,7 +41,8 @@ impl RegistryTask {
             return;
         };
         for mut record in roll.all() {
-            if self.entries.get(record.id).is_some() {
+            let waits = self.waiting_sessions().any(|waiting| waiting == record.id);
+            if waits || self.entries.get(record.id).is_some() {
                 continue;
             }
             let name = record.name.clone();
@@ -56,7 +57,7 @@ impl RegistryTask {
             record.outcome = record.outcome.or(Some((hung_up, unix_time())));
             self.enter_on_roll(&record);
             let remains = remains(record.size);
-            if let Err(error) = remains.and_then(|fds| self.run_session(record, fds)) {
+            if let Err(error) = remains.and_then(|fds| self.run_session(record, &fds)) {
                 tracing::error!("session '{name}' cannot be shown: {error:#}");
             }
         }

@@ -4,34 +4,32 @@
 mod ending;
 mod lost;
 mod starting;
+mod taking_over;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Instant;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use psess_protocol::identity::SessionId;
 use psess_protocol::message::{ByteString, Failure, ProcessUsage, ServerStatus, Target};
 use psess_protocol::name::SessionName;
-use psess_protocol::terminal::Limits;
 use tokio::sync::{mpsc, watch};
 
 use crate::agent_link::{AgentLink, agent_of};
 use crate::clock::unix_time;
-use crate::journal::Journal;
 use crate::keep_finished::KeepFinished;
 use crate::keeper::Introduction;
-use crate::keeper::protocol::{HeldSession, ToKeeper, ToServer};
+use crate::keeper::protocol::{ToKeeper, ToServer};
 use crate::keeper_stream::{FromKeeper, KeeperStream};
 use crate::listener::Listener;
 use crate::process_usage;
 use crate::record::Record;
 use crate::registry::{Entries, Entry, Registry, Request};
-use crate::session::Session;
-use crate::session_task::{Event, MAILBOX, SessionTask};
+use crate::session_task::Event;
 
 use starting::Spawning;
+use taking_over::Waiting;
 
 /// The registry's task.
 pub(crate) struct RegistryTask {
@@ -40,6 +38,8 @@ pub(crate) struct RegistryTask {
     keeper: KeeperStream,
     entries: Entries,
     spawning: HashMap<SessionId, Spawning>,
+    /// Sessions that could not be taken over yet.
+    waiting: Vec<Waiting>,
     listeners: watch::Sender<Listening>,
     /// Connections that are open.
     connections: usize,
@@ -87,6 +87,7 @@ impl RegistryTask {
             keeper,
             entries: Entries::default(),
             spawning: HashMap::new(),
+            waiting: Vec::new(),
             listeners,
             connections: 0,
             restarts: 0,
@@ -181,6 +182,9 @@ impl RegistryTask {
         // A reply that nobody waits for any more is of no use to anybody.
         match request {
             Request::New(new, environment, reply) => self.start(new, &environment, reply)?,
+            Request::Enter(target, environment, reply) if self.waits(&target) => {
+                self.enter_later(&target, environment, reply);
+            }
             Request::Enter(target, environment, reply) => {
                 let _ = reply.send(self.enter(&target, environment));
             }
@@ -210,71 +214,11 @@ impl RegistryTask {
             Request::Save(record) => self.save(*record)?,
             Request::Forget(session) => self.forget(session)?,
             Request::Expire(session) => self.expire(session)?,
+            Request::TakeOver => self.take_over_waiting(),
             Request::Restart => self.leaving = true,
             Request::EndAll => self.end_all()?,
             Request::Opened => self.connections += 1,
             Request::Closed => self.connections -= 1,
-        }
-        Ok(())
-    }
-
-    /// Takes over a session of a server before this one.
-    fn adopt(&mut self, held: HeldSession, fds: Vec<OwnedFd>) {
-        let mut record = Record::decode(&held.blob).unwrap_or_else(|error| {
-            tracing::error!("session {} has lost its record: {error}", held.session);
-            Record {
-                id: held.session,
-                name: SessionName::nearest(&format!("recovered-{}", held.pid)),
-                command: String::new(),
-                created: held.created,
-                attached: 0,
-                size: psess_protocol::size::Size::default(),
-                pid: held.pid,
-                outcome: None,
-            }
-        });
-        record.pid = held.pid;
-        record.outcome = held.finished;
-        let name = record.name.clone();
-        if let Err(error) = self.run_session(record, fds) {
-            tracing::error!("session '{name}' cannot be taken over: {error:#}");
-        }
-    }
-
-    fn run_session(&mut self, record: Record, fds: Vec<OwnedFd>) -> anyhow::Result<()> {
-        let [pty, journal, input] =
-            <[OwnedFd; 3]>::try_from(fds).map_err(|_| anyhow!("descriptors are missing"))?;
-        let again = (journal.try_clone()?, input.try_clone()?);
-        let journal = Journal::open(journal, input).or_else(|error| {
-            tracing::error!(
-                "the past of session '{}' is lost: its journal cannot be read: {error}",
-                record.name
-            );
-            Journal::begin_anew(again.0, again.1, unix_time())
-        });
-        let journal = journal.context("its journal cannot be opened")?;
-        let session = Session::after(
-            self.introduction.predecessor,
-            Instant::now(),
-            record.clone(),
-            journal,
-            Limits::default(),
-        );
-        if session.is_set_aside() {
-            tracing::error!("session '{}' is set aside: servers died of it", record.name);
-        }
-        let task = SessionTask::new(session, pty, self.registry.clone())?;
-        let (mailbox, mail) = mpsc::channel(MAILBOX);
-        let (id, finished) = (record.id, record.outcome);
-        self.entries.insert(Entry {
-            record,
-            mailbox,
-            client_environment: Vec::new(),
-            killers: Vec::new(),
-        });
-        tokio::spawn(task.run(mail));
-        if let Some((_, time)) = finished {
-            self.expire_later(id, time);
         }
         Ok(())
     }

@@ -108,7 +108,7 @@ impl RegistryTask {
             return Ok(());
         };
         record.pid = pid;
-        let result = self.run_session(record.clone(), fds);
+        let result = self.run_session(record.clone(), &fds);
         self.entries.release(&record.name);
         match result {
             Ok(()) => {
@@ -125,6 +125,7 @@ impl RegistryTask {
                 for reply in replies {
                     let _ = reply.send(Err(failure.clone()));
                 }
+                self.agent_link(session).remove();
                 self.keeper.send(&ToKeeper::Forget { session })
             }
         }

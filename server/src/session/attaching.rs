@@ -174,5 +174,6 @@ impl Session {
         if self.size_owner == Some(connection) {
             self.size_owner = None;
         }
+        self.trim(now);
     }
 }

@@ -226,7 +226,7 @@ impl Session {
             }
         }
         let outcome = self.outcome();
-        self.with_attachment(connection, |session, attachment| {
+        let transmit = self.with_attachment(connection, |session, attachment| {
             let (log, shadow) = (&session.journal.log, &session.shadow);
             let questions = &session.questions;
             for _ in 0..2 {
@@ -247,8 +247,9 @@ impl Session {
                 true => Transmit::ThenClose,
                 false => Transmit::GoOn,
             }
-        })
-        .unwrap_or(Transmit::ThenClose)
+        });
+        self.trim(now);
+        transmit.unwrap_or(Transmit::ThenClose)
     }
 
     /// Connections to close at once, without a word.
@@ -273,11 +274,13 @@ impl Session {
                 .flatten()
                 .min()
             })
+            .chain(self.poll_release())
             .chain(self.shadow.due())
             .min()
     }
 
-    /// Time went by: the terminal model catches up, heartbeats are sent, and clients that fell silent are given up.
+    /// Time went by: the terminal model catches up, heartbeats are sent, clients that fell silent
+    /// are given up, and what was held for those that did not come back is let go.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.settle(now);
         let mut silent = Vec::new();
@@ -297,6 +300,7 @@ impl Session {
             self.end(now, connection, EndingManner::Silent);
             self.closed.push(connection);
         }
+        self.trim(now);
     }
 
     /// Connections that are attached.

@@ -44,11 +44,10 @@ impl Session {
         self.active = now;
         self.handling(|session| session.shadow_output(now, position));
         self.forgive(now);
-        self.held = self.held.filter(|(_, until)| now < *until);
         self.attachments
             .values_mut()
             .for_each(|attachment| attachment.handle_change(now));
-        self.trim();
+        self.trim(now);
     }
 
     /// Looks at output from `position` on: feeds the terminal, if that cannot wait.
@@ -158,7 +157,18 @@ impl Session {
         self.held = Some((held, now + HOLD));
     }
 
-    pub(super) fn trim(&mut self) {
+    /// When what is held is let go: the program need not print any more for that.
+    pub(super) fn poll_release(&self) -> Option<Instant> {
+        let (_, until) = self.held?;
+        self.keeps_more_than_usual().then_some(until)
+    }
+
+    /// Gives back the memory of output that nobody needs any more.
+    pub(super) fn trim(&mut self, now: Instant) {
+        self.held = self.held.filter(|(_, until)| now < *until);
+        if !self.keeps_more_than_usual() {
+            return;
+        }
         let end = self.journal.log.end();
         let needed = self
             .attachments
@@ -175,13 +185,20 @@ impl Session {
         self.questions.trim(self.journal.log.start());
     }
 
+    fn keeps_more_than_usual(&self) -> bool {
+        let log = &self.journal.log;
+        log.end().bytes_since(log.start()) > KEEP_BYTES
+    }
+
     /// Recreates the terminal: the last checkpoint, and the log after it.
     pub(super) fn recover(&mut self, limits: Limits, predecessor: Predecessor) {
         let deaths = self.journal.count_death(predecessor);
         self.set_aside = deaths >= MAX_DEATHS;
         self.on_probation = deaths > 0;
-        // Whoever was attached may be anywhere in the log.
-        self.hold(self.recovered, self.journal.log.start());
+        if !self.journal.is_new() {
+            // Whoever was attached may be anywhere in the log.
+            self.hold(self.recovered, self.journal.log.start());
+        }
         let end = self.journal.log.end();
         let checkpoint = self.journal.read_checkpoint();
         let checkpoint = checkpoint.filter(|checkpoint| checkpoint.offset <= end);

@@ -1,0 +1,200 @@
+//! Taking over the sessions that a server before this one had. Where there is not enough memory, or
+//! not enough descriptors, for all of them, those that are left wait until there is: what the
+//! keeper holds of them stays as it is.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use psess_protocol::identity::SessionId;
+use psess_protocol::message::{ByteString, Failure, Target};
+use psess_protocol::name::SessionName;
+use psess_protocol::outcome::Outcome;
+use psess_protocol::size::Size;
+use psess_protocol::terminal::Limits;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::RegistryTask;
+use crate::clock::unix_time;
+use crate::journal::{Journal, JournalError};
+use crate::keeper::protocol::HeldSession;
+use crate::record::Record;
+use crate::registry::{Entry, Reply, Request};
+use crate::session::Session;
+use crate::session_task::{Event, MAILBOX, SessionTask};
+
+/// When to try again.
+const TRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A session that could not be taken over yet.
+pub(super) struct Waiting {
+    record: Record,
+    fds: Vec<OwnedFd>,
+    /// Who wants to be let in. One that gives up is forgotten at the next try.
+    entering: Vec<Entering>,
+}
+
+/// What a client is let in with, and how it is told.
+type Entering = (Vec<ByteString>, Reply<Result<mpsc::Sender<Event>, Failure>>);
+
+impl RegistryTask {
+    /// Takes over a session of a server before this one, now or later.
+    pub(super) fn adopt(&mut self, held: HeldSession, fds: Vec<OwnedFd>) {
+        let record = record_of(held);
+        let Err(error) = self.run_session(record.clone(), &fds) else {
+            return;
+        };
+        let name = &record.name;
+        tracing::error!("session '{name}' cannot be taken over yet: {error:#}");
+        // Two servers ago there may have been another of this name: then it is taken already.
+        let _ = self.entries.reserve(Some(name), "");
+        if self.waiting.is_empty() {
+            self.take_over_later();
+        }
+        self.waiting.push(Waiting {
+            record,
+            fds,
+            entering: Vec::new(),
+        });
+    }
+
+    /// Tries again to take over what waits.
+    pub(super) fn take_over_waiting(&mut self) {
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            match self.run_session(waiting.record.clone(), &waiting.fds) {
+                Ok(()) => {
+                    let Record { id, name, .. } = waiting.record;
+                    tracing::info!("session '{name}' is taken over at last");
+                    for (environment, reply) in waiting.entering {
+                        let _ = reply.send(self.enter(&Target::Id(id), environment));
+                    }
+                }
+                Err(_) => {
+                    waiting.entering.retain(|(_, reply)| !reply.is_closed());
+                    self.waiting.push(waiting);
+                }
+            }
+        }
+        if !self.waiting.is_empty() {
+            self.take_over_later();
+        }
+    }
+
+    /// Sessions that wait to be taken over.
+    pub(super) fn waiting_sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.waiting.iter().map(|waiting| waiting.record.id)
+    }
+
+    /// Whether this target waits to be taken over.
+    pub(super) fn waits(&self, target: &Target) -> bool {
+        self.waiting
+            .iter()
+            .any(|waiting| is_meant(target, &waiting.record))
+    }
+
+    /// Lets a client in once the session, which waits, is taken over.
+    pub(super) fn enter_later(
+        &mut self,
+        target: &Target,
+        environment: Vec<ByteString>,
+        reply: Reply<Result<mpsc::Sender<Event>, Failure>>,
+    ) {
+        let mut waiting = self.waiting.iter_mut();
+        if let Some(waiting) = waiting.find(|waiting| is_meant(target, &waiting.record)) {
+            waiting.entering.push((environment, reply));
+        }
+    }
+
+    /// The program of a session that waits ended.
+    pub(super) fn note_exit(&mut self, session: SessionId, outcome: Outcome, time: u64) {
+        let mut waiting = self.waiting.iter_mut();
+        if let Some(waiting) = waiting.find(|waiting| waiting.record.id == session) {
+            waiting.record.outcome = Some((outcome, time));
+        }
+    }
+
+    /// Runs a session with what the keeper holds of it: pty, journal and input. When it fails,
+    /// that stays as it is.
+    pub(super) fn run_session(&mut self, record: Record, fds: &[OwnedFd]) -> anyhow::Result<()> {
+        let [pty, journal, input] = fds else {
+            return Err(anyhow!("descriptors are missing"));
+        };
+        let again = || Ok::<_, JournalError>((journal.try_clone()?, input.try_clone()?));
+        let opened = again().and_then(|(journal, input)| Journal::open(journal, input));
+        let opened = match opened {
+            Err(JournalError::Unreadable(reason)) => {
+                tracing::error!(
+                    "the past of session '{}' is lost: its journal cannot be read: {reason}",
+                    record.name
+                );
+                again()
+                    .and_then(|(journal, input)| Journal::begin_anew(journal, input, unix_time()))
+            }
+            opened => opened,
+        };
+        let journal = opened.context("no memory for its journal")?;
+        let pty = pty.try_clone().context("no descriptor for its terminal")?;
+        let session = Session::after(
+            self.introduction.predecessor,
+            Instant::now(),
+            record.clone(),
+            journal,
+            Limits::default(),
+        );
+        if session.is_set_aside() {
+            tracing::error!("session '{}' is set aside: servers died of it", record.name);
+        }
+        let task = SessionTask::new(session, pty, self.registry.clone())?;
+        let (mailbox, mail) = mpsc::channel(MAILBOX);
+        let (id, finished) = (record.id, record.outcome);
+        self.entries.insert(Entry {
+            record,
+            mailbox,
+            client_environment: Vec::new(),
+            killers: Vec::new(),
+        });
+        tokio::spawn(task.run(mail));
+        if let Some((_, time)) = finished {
+            self.expire_later(id, time);
+        }
+        Ok(())
+    }
+
+    fn take_over_later(&self) {
+        let registry = self.registry.clone();
+        tokio::spawn(async move {
+            sleep(TRY_AFTER).await;
+            registry.send(Request::TakeOver);
+        });
+    }
+}
+
+/// What a session is, as the server before this one told the keeper, and what the keeper knows.
+fn record_of(held: HeldSession) -> Record {
+    let mut record = Record::decode(&held.blob).unwrap_or_else(|error| {
+        tracing::error!("session {} has lost its record: {error}", held.session);
+        Record {
+            id: held.session,
+            name: SessionName::nearest(&format!("recovered-{}", held.pid)),
+            command: String::new(),
+            created: held.created,
+            attached: 0,
+            size: Size::default(),
+            pid: held.pid,
+            outcome: None,
+        }
+    });
+    record.pid = held.pid;
+    record.outcome = held.finished;
+    record
+}
+
+/// Whether a session is meant by its whole name or its id.
+fn is_meant(target: &Target, record: &Record) -> bool {
+    match target {
+        Target::Id(session) => *session == record.id,
+        Target::Name(name) => name == record.name.as_str(),
+        Target::Latest => false,
+    }
+}

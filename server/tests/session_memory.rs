@@ -1,0 +1,171 @@
+//! What a session keeps in memory, and when it gives that back, in simulated time.
+
+use std::time::{Duration, Instant};
+
+use psess_protocol::identity::{ClientId, Generation, SessionId};
+use psess_protocol::message::{Attach, ClientMessage, History, Target};
+use psess_protocol::offset::Offset;
+use psess_protocol::size::Size;
+use psess_protocol::terminal::Limits;
+use psess_server::journal::Journal;
+use psess_server::record::Record;
+use psess_server::session::{ConnectionId, Session};
+
+const MIB: u64 = 1 << 20;
+
+/// What is kept though nobody needs it, in whole pieces.
+const USUAL: u64 = 5 * MIB;
+
+/// All that is kept for somebody.
+const RING: u64 = 32 * MIB;
+
+const CONNECTION: ConnectionId = ConnectionId(1);
+
+fn session() -> (Session, Instant) {
+    let now = Instant::now();
+    let journal = Journal::unshared().unwrap();
+    (Session::new(now, record(), journal, Limits::default()), now)
+}
+
+fn record() -> Record {
+    Record {
+        id: SessionId([9; 16]),
+        name: "work".parse().unwrap(),
+        command: String::new(),
+        created: 0,
+        attached: 0,
+        size: Size::new(24, 80),
+        pid: 1,
+        outcome: None,
+    }
+}
+
+fn attach(session: &mut Session, now: Instant, generation: u64, position: Option<Offset>) {
+    let attach = Attach {
+        session: Target::Latest,
+        client: ClientId([1; 16]),
+        generation: Generation(generation),
+        size: Size::new(24, 80),
+        position,
+        history: History::None,
+        read_only: false,
+        heartbeat_ms: 0,
+        detach_others: false,
+    };
+    session.attach(now, CONNECTION, &attach).unwrap();
+}
+
+/// Lines without end, so many bytes.
+fn print(session: &mut Session, now: Instant, bytes: u64) {
+    let line = b"the quick brown fox jumps over the lazy dog\r\n";
+    let text: Vec<u8> = line.iter().copied().cycle().take(4000).collect();
+    for _ in 0..bytes / text.len() as u64 {
+        session.output_buffer()[..text.len()].copy_from_slice(&text);
+        session.handle_output(now, text.len());
+    }
+}
+
+/// What the output log takes.
+fn log(session: &Session) -> u64 {
+    session.usage().log
+}
+
+#[test]
+fn a_new_session_keeps_nothing_for_clients_that_it_never_had() {
+    let (mut session, now) = session();
+    print(&mut session, now, 40 * MIB);
+    assert!(log(&session) <= USUAL, "{}", log(&session));
+    assert!(session.usage().journal <= USUAL + 2 * MIB);
+    assert_eq!(session.poll_timeout(), None);
+}
+
+#[test]
+fn a_session_that_was_taken_over_keeps_what_its_clients_may_need_for_a_minute() {
+    let journal = Journal::unshared().unwrap();
+    let (file, input) = journal.descriptors().unwrap();
+    drop(journal);
+    let now = Instant::now();
+    let journal = Journal::open(file, input).unwrap();
+    let mut session = Session::new(now, record(), journal, Limits::default());
+    print(&mut session, now, 20 * MIB);
+    // Nothing was printed before, but somebody was there.
+    attach(&mut session, now, 2, Some(Offset(0)));
+    let minute = Duration::from_secs(60);
+    assert!(log(&session) > 19 * MIB);
+    session.handle_closed(now, CONNECTION);
+    session.handle_timeout(now + minute);
+    assert!(log(&session) <= USUAL, "{}", log(&session));
+}
+
+#[test]
+fn what_was_kept_for_a_lost_client_is_given_back_when_the_program_is_silent() {
+    let (mut session, now) = session();
+    attach(&mut session, now, 1, None);
+    print(&mut session, now, MIB);
+    let mut wire = Vec::new();
+    let _ = session.poll_transmit(now, CONNECTION, &mut wire);
+    session.handle_closed(now, CONNECTION);
+    print(&mut session, now, 40 * MIB);
+    assert!(log(&session) > RING - 2 * MIB, "{}", log(&session));
+    let due = session.poll_timeout().expect("it is held for so long");
+    session.handle_timeout(due - Duration::from_millis(1));
+    assert!(log(&session) > RING - 2 * MIB, "{}", log(&session));
+    session.handle_timeout(due);
+    assert!(log(&session) <= USUAL, "{}", log(&session));
+    assert!(session.usage().journal <= USUAL + 2 * MIB);
+    assert_eq!(
+        session.poll_timeout(),
+        None,
+        "it never wakes again for that"
+    );
+}
+
+#[test]
+fn what_a_slow_client_holds_is_given_back_once_it_has_it_or_leaves() {
+    for leaves in [false, true] {
+        let (mut session, now) = session();
+        attach(&mut session, now, 1, None);
+        // It takes nothing yet, and then all.
+        print(&mut session, now, 20 * MIB);
+        assert!(log(&session) > 19 * MIB, "{}", log(&session));
+        let mut written = 0;
+        loop {
+            let mut wire = Vec::new();
+            let _ = session.poll_transmit(now, CONNECTION, &mut wire);
+            if wire.is_empty() {
+                break;
+            }
+            if leaves && written > MIB {
+                let leave = ClientMessage::Detach;
+                session.handle_message(now, CONNECTION, &leave).unwrap();
+                let _ = session.poll_transmit(now, CONNECTION, &mut wire);
+                session.handle_closed(now, CONNECTION);
+                break;
+            }
+            // More than it was sent: a client that counts generously.
+            written += wire.len() as u64;
+            let message = ClientMessage::Written(written);
+            session.handle_message(now, CONNECTION, &message).unwrap();
+        }
+        assert!(log(&session) <= USUAL, "{leaves}: {}", log(&session));
+    }
+}
+
+#[test]
+fn a_checkpoint_gives_back_the_memory_of_the_one_before() {
+    let mut journal = Journal::unshared().unwrap();
+    let replay = vec![b'x'; 8 << 20];
+    let size = Size::new(24, 80);
+    for _ in 0..3 {
+        journal
+            .write_checkpoint(journal.log.end(), size, &replay)
+            .unwrap();
+        assert_eq!(journal.read_checkpoint().unwrap().replay, replay);
+        let memory = journal.memory_bytes().unwrap();
+        assert!(memory < 9 * MIB, "{memory}");
+    }
+    journal
+        .write_checkpoint(journal.log.end(), size, b"small")
+        .unwrap();
+    assert!(journal.memory_bytes().unwrap() < MIB);
+}
