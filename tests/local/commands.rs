@@ -367,6 +367,25 @@ fn server_status_tells_versions_and_memory_by_session() {
 }
 
 #[test]
+fn what_is_meant_for_another_machine_never_reaches_this_one() {
+    let world = world();
+    sleeper(&world, "build");
+    for command in ["status", "restart", "stop"] {
+        for host in ["devbox", "devbox:"] {
+            let finished = world.run(["--ssh", "false", "server", command, host]);
+            assert_fails(&finished, 1, &["devbox: "]);
+        }
+        let finished = world.run(["--ssh", "false", "server", command, "devbox:build"]);
+        assert_fails(&finished, 2, &["'devbox:'"]);
+    }
+    let finished = world.run(["--ssh", "false", "list", "devbox:build"]);
+    assert_fails(&finished, 2, &["'devbox:'"]);
+    let status = world.succeed(["server", "status"]);
+    assert!(status.contains("restarts   0"), "{status}");
+    assert!(status.contains("build"), "{status}");
+}
+
+#[test]
 fn forget_drops_what_has_finished_and_nothing_else() {
     let world = world();
     sleeper(&world, "build");

@@ -142,12 +142,26 @@ impl Context {
     }
 }
 
-/// The host that a command is about, with or without the colon that parts it from a session;
+/// The machine that a command is about, with or without the colon that parts it from a session;
 /// this machine where none is named.
 fn host_of(host: Option<&str>) -> Result<Address, CommandError> {
     let Some(host) = host else {
         return Ok(Address::default());
     };
+    if let Ok(Address {
+        host: Some(machine),
+        session: Some(_),
+    }) = host.parse()
+        // `::1` is a machine, `[::1]:build` a session.
+        && (!machine.contains(':') || machine.ends_with(']'))
+    {
+        let words = format!(
+            "'{}' is a session: its machine is '{}:'",
+            host.escape_debug(),
+            machine.escape_debug()
+        );
+        return Err(CommandError::new(USAGE, words));
+    }
     let text = match host.ends_with(':') {
         true => host.to_owned(),
         false => format!("{host}:"),
@@ -176,4 +190,29 @@ fn session_of(address: &Address) -> Result<Target, CommandError> {
                 format!("which session? 'psess list{host}' shows them"),
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_named_with_or_without_its_colon() {
+        for (text, host) in [
+            ("devbox", "devbox"),
+            ("devbox:", "devbox"),
+            ("me@devbox", "me@devbox"),
+            ("::1", "::1"),
+            ("[::1]:", "[::1]"),
+        ] {
+            let address = host_of(Some(text)).expect(text);
+            assert_eq!(address.host.as_deref(), Some(host), "{text}");
+            assert_eq!(address.session, None, "{text}");
+        }
+        for text in ["devbox:build", "me@[::1]:build", "", "-x", "a b"] {
+            let error = host_of(Some(text)).expect_err(text);
+            assert_eq!(error.status, USAGE, "{text}");
+        }
+        assert_eq!(host_of(None).expect("this one"), Address::default());
+    }
 }

@@ -12,7 +12,7 @@ use psess_protocol::message::{
     ClientMessage, ProcessUsage, ServerMessage, ServerStatus, SessionUsage, Usage,
 };
 
-use super::Context;
+use super::{Context, host_of};
 use crate::address::Address;
 use crate::broken_pipe;
 use crate::clock::{Clock, span};
@@ -34,21 +34,18 @@ pub struct ServerArgs {
 pub enum ServerCommand {
     /// Say what runs: versions, since when, restarts, and memory by session
     Status {
-        /// The machine
-        #[arg(value_name = "HOST:")]
-        host: Option<Address>,
+        /// The machine; without it, this one
+        host: Option<String>,
     },
     /// Start the server anew, of the program that is installed now; every session goes on
     Restart {
-        /// The machine
-        #[arg(value_name = "HOST:")]
-        host: Option<Address>,
+        /// The machine; without it, this one
+        host: Option<String>,
     },
     /// End all sessions, the server and its keeper
     Stop {
-        /// The machine
-        #[arg(value_name = "HOST:")]
-        host: Option<Address>,
+        /// The machine; without it, this one
+        host: Option<String>,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
@@ -64,14 +61,14 @@ pub enum ServerCommand {
 /// When it is the role that is meant, which is not the client's.
 pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode> {
     match args.command {
-        Some(ServerCommand::Status { host }) => status(context, host).await,
+        Some(ServerCommand::Status { host }) => status(context, &host_of(host.as_deref())?).await,
         Some(ServerCommand::Restart { host }) => {
-            let mut server = context.converse(&host.unwrap_or_default()).await?;
+            let mut server = context.converse(&host_of(host.as_deref())?).await?;
             server.order(&ClientMessage::RestartServer).await?;
             Ok(ExitCode::SUCCESS)
         }
         Some(ServerCommand::Stop { host, yes }) => {
-            let mut server = context.converse(&host.unwrap_or_default()).await?;
+            let mut server = context.converse(&host_of(host.as_deref())?).await?;
             if !yes && terminal::is_interactive() {
                 let sessions = server.sessions().await?.len();
                 if !confirmed(&format!("End all {sessions} sessions?"))? {
@@ -85,8 +82,8 @@ pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode
     }
 }
 
-async fn status(context: &Context, host: Option<Address>) -> anyhow::Result<ExitCode> {
-    let mut server = context.converse(&host.unwrap_or_default()).await?;
+async fn status(context: &Context, host: &Address) -> anyhow::Result<ExitCode> {
+    let mut server = context.converse(host).await?;
     let status = match server.ask(&ClientMessage::Status).await? {
         ServerMessage::Server(status) => status,
         other => return Err(server.nonsense(&other).into()),
