@@ -38,7 +38,7 @@ use crate::config::SshFlags;
         PSESS_SSH            the ssh command\n  \
         PSESS_DIR            the directory of the server's socket\n  \
         PSESS_KEEP_FINISHED  how long a finished session is kept: 7d\n  \
-        PSESS_SESSION        in a session: its name\n\n\
+        PSESS_SESSION        in a session: the name that it began with\n\n\
         Exit status:\n  \
         0    done; after new and attach: detached\n  \
         1    something failed\n  \

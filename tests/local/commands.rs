@@ -190,6 +190,18 @@ fn rename_gives_another_name() {
 }
 
 #[test]
+fn a_renamed_session_is_still_the_one_in_which_a_command_runs() {
+    let world = world();
+    let mut terminal = open_shell(&world, "one");
+    world.succeed(["rename", "one", "two"]);
+    sleeper(&world, "one");
+    terminal.type_keys("psess detach\r");
+    assert!(terminal.wait_exit().success());
+    // To the session that is called 'one' by now nobody was attached.
+    terminal.wait_for_text("[detached from");
+}
+
+#[test]
 fn a_unique_beginning_of_a_name_is_enough_an_ambiguous_one_is_not() {
     let world = world();
     sleeper(&world, "build");

@@ -78,6 +78,7 @@ fn command(exe: &Path, plan: &Plan) -> Command {
     command
         .arg("keeper")
         .env_remove("PSESS_SESSION")
+        .env_remove("PSESS_SESSION_ID")
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
