@@ -291,6 +291,14 @@ fn list_into_a_closed_pipe_ends_silently() {
 }
 
 #[test]
+fn a_probe_whose_progress_nobody_can_see_goes_on() {
+    let world = world();
+    let mut command = world.command("/bin/sh");
+    command.args(["-c", "psess --ssh false probe devbox 2> /dev/full; echo $?"]);
+    assert_eq!(Finished::of(command).stdout, "1\n");
+}
+
+#[test]
 fn what_is_listed_has_no_control_characters() {
     let world = world();
     let program = "printf '\\033]2;\\033[31mtitle\\007'; exec sleep 1000 # \u{1b}[31m";
