@@ -17,14 +17,14 @@ use crate::address::Address;
 use crate::broken_pipe;
 use crate::clock::{Clock, span};
 use crate::confirmation::confirmed;
-use crate::error::{CommandError, ERROR};
-use crate::place::printable;
+use crate::error::{CommandError, ERROR, USAGE};
+use crate::place::{Place, printable};
 use crate::terminal;
 
 /// Flags of `psess server`.
 #[derive(Args, Debug)]
 pub struct ServerArgs {
-    /// What to do with the server; none: be it.
+    /// What to do with the server; none: be it, where a keeper asks for that.
     #[command(subcommand)]
     pub command: Option<ServerCommand>,
 }
@@ -55,10 +55,7 @@ pub enum ServerCommand {
 /// Runs it.
 ///
 /// # Errors
-/// When no server runs.
-///
-/// # Panics
-/// When it is the role that is meant, which is not the client's.
+/// When no server runs, or the user says no.
 pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         Some(ServerCommand::Status { host }) => status(context, &host_of(host.as_deref())?).await,
@@ -71,14 +68,25 @@ pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode
             let mut server = context.converse(&host_of(host.as_deref())?).await?;
             if !yes && terminal::is_interactive() {
                 let sessions = server.sessions().await?.len();
-                if !confirmed(&format!("End all {sessions} sessions?"))? {
+                if !confirmed(&question(&server.place(), sessions))? {
                     return Err(CommandError::new(ERROR, "everything goes on".to_owned()).into());
                 }
             }
             server.order(&ClientMessage::EndAll).await?;
             Ok(ExitCode::SUCCESS)
         }
-        None => unreachable!("the role is chosen before"),
+        None => {
+            let words = "which? 'psess server status', 'restart' or 'stop'";
+            Err(CommandError::new(USAGE, words).into())
+        }
+    }
+}
+
+fn question(place: &Place, sessions: usize) -> String {
+    match sessions {
+        0 => format!("End the server on {place}?"),
+        1 => format!("End the session on {place}?"),
+        sessions => format!("End all {sessions} sessions on {place}?"),
     }
 }
 
