@@ -162,6 +162,9 @@ fn misuse_gives_2() {
         vec!["nonsense"],
         vec!["new", "--nonsense"],
         vec!["rename", "one"],
+        vec!["server"],
+        vec!["forget"],
+        vec!["forget", "one", "--all"],
     ] {
         assert_eq!(world.run(arguments).status, Some(2));
     }
@@ -323,7 +326,9 @@ fn tab_completes_commands_flags_and_the_names_of_sessions() {
     terminal.wait_for_row("ready-2");
     // A TAB typed before the prompt is no question to the shell.
     terminal.wait_for_row("$");
-    terminal.type_keys("psess att\t");
+    terminal.type_keys("psess \t\t");
+    terminal.wait_for_text("attach");
+    terminal.type_keys("att\t");
     terminal.wait_for_row("$ psess attach");
     terminal.type_keys("--read\t");
     terminal.wait_for_row("$ psess attach --read-only");
@@ -342,6 +347,10 @@ fn there_is_a_manual_page_for_each_command() {
         assert!(page.contains(section), "{section} is not in {page}");
     }
     assert!(page("psess-new.1").contains("psess new build"));
+    let attach = page("psess-attach.1").replace("\\-", "-");
+    assert!(attach.contains("psess attach [OPTIONS] [NAME]"), "{attach}");
+    let version = concat!("psess ", env!("CARGO_PKG_VERSION"));
+    assert!(attach.contains(version), "{attach}");
     assert!(!folder.join("psess-keeper.1").exists());
 }
 
@@ -384,6 +393,17 @@ fn server_status_tells_versions_and_memory_by_session() {
         let status = world.run(["server", "status"]);
         (status.stdout.contains("restarts   1")).then_some(())
     });
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named_with_the_reason_once() {
+    let world = world();
+    let mut command = world.psess(["new", "-d"]);
+    command.env("PSESS_DIR", "/no/such/folder");
+    let finished = Finished::of(command);
+    assert_fails(&finished, 1, &["/no/such/folder"]);
+    let reasons = finished.stderr.matches("No such file").count();
+    assert_eq!(reasons, 1, "{finished:?}");
 }
 
 #[test]
