@@ -13,7 +13,11 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Relay => role(relay),
         Command::Keeper => role(psess_server::keeper::run),
-        Command::Server(ref args) if args.command.is_none() => role(psess_server::run),
+        Command::Server(ref args)
+            if args.command.is_none() && psess_server::is_started_by_keeper() =>
+        {
+            role(psess_server::run)
+        }
         _ => commands::run(cli),
     }
 }

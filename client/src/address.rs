@@ -58,12 +58,12 @@ pub enum BadAddress {
     #[error("a session has a name: see 'psess list'")]
     Empty,
     /// The part before the colon is no host.
-    #[error("'{}' before the ':' is no host", .0.escape_default())]
+    #[error("'{}' before the ':' is no host", .0.escape_debug())]
     Host(String),
     /// The part behind it is no name.
     #[error(
         "'{}' cannot name a session: use letters, digits, '.', '_' or '-', not beginning with \
-         '-' or '.'", .0.escape_default()
+         '-' or '.'", .0.escape_debug()
     )]
     Session(String),
 }

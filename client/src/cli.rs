@@ -38,7 +38,7 @@ use crate::config::SshFlags;
         PSESS_SSH            the ssh command\n  \
         PSESS_DIR            the directory of the server's socket\n  \
         PSESS_KEEP_FINISHED  how long a finished session is kept: 7d\n  \
-        PSESS_SESSION        in a session: its name\n\n\
+        PSESS_SESSION        in a session: the name that it began with\n\n\
         Exit status:\n  \
         0    done; after new and attach: detached\n  \
         1    something failed\n  \
@@ -111,14 +111,15 @@ impl GlobalFlags {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start a session
-    #[command(visible_alias = "n")]
+    /// Start a session (short: n)
+    #[command(alias = "n")]
     New(new::NewArgs),
-    /// Attach this terminal to a session
-    #[command(visible_alias = "a")]
+    /// Attach this terminal to a session (short: a)
+    #[command(alias = "a")]
     Attach(attach::AttachArgs),
-    /// List sessions
-    #[command(visible_alias = "ls")]
+    // An alias that is visible to clap takes the place of its command when a shell completes.
+    /// List sessions (short: ls)
+    #[command(alias = "ls")]
     List(list::ListArgs),
     /// Detach every client of a session
     Detach(detach::DetachArgs),
@@ -136,7 +137,7 @@ pub enum Command {
     Probe(probe::ProbeArgs),
     /// Print what a shell in a session should know of the client attached last
     Env(env::EnvArgs),
-    /// What the server is; without a command, the role that a keeper starts
+    /// Look at the server, restart or stop it
     Server(server::ServerArgs),
     /// Print a script that completes psess's arguments in a shell
     Completions(completions::CompletionsArgs),

@@ -152,7 +152,7 @@ impl std::fmt::Display for Noise<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             "" => Ok(()),
-            line => write!(f, "; it said: {line}"),
+            line => write!(f, "; it said '{line}'"),
         }
     }
 }
@@ -215,7 +215,7 @@ mod tests {
             let error = handshake(reader, writer).await.unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "the connection closed before an answer came; it said: sh: psess: not found"
+                "the connection closed before an answer came; it said 'sh: psess: not found'"
             );
         });
     }

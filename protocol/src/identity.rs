@@ -26,6 +26,20 @@ impl SessionId {
     pub fn random() -> Self {
         Self(random_bytes())
     }
+
+    /// Reads what [`Display`](fmt::Display) writes; `None` where it is something else.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        if text.len() != 2 * bytes.len() || !text.bytes().all(|c| c.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = str::from_utf8(digits).ok()?;
+            *byte = u8::from_str_radix(digits, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
 }
 
 impl ClientId {
@@ -80,4 +94,18 @@ impl fmt::Debug for ClientId {
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_session_is_read_as_it_is_written() {
+        let id = SessionId::random();
+        assert_eq!(SessionId::from_hex(&id.to_string()), Some(id));
+        for text in ["", "ab", &"g".repeat(32), &"é".repeat(16), &"0".repeat(33)] {
+            assert_eq!(SessionId::from_hex(text), None, "{text}");
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! The environment and the working directory that a session's program begins with.
 
+use psess_protocol::identity::SessionId;
 use psess_protocol::message::ByteString;
 use psess_protocol::name::SessionName;
 
 /// Variables that describe the terminal or the session that the request came from, and would
 /// be wrong in the new one.
-const STALE: [&str; 9] = [
+const STALE: [&str; 10] = [
     "COLUMNS",
     "LINES",
     "TMUX",
@@ -15,6 +16,7 @@ const STALE: [&str; 9] = [
     "ZELLIJ",
     "SSH_TTY",
     "PSESS_SESSION",
+    "PSESS_SESSION_ID",
 ];
 
 /// Variables that belong to where a client sits, not to the session: they change with the
@@ -38,14 +40,20 @@ const DEFAULT_TERM: &str = "xterm-256color";
 pub(crate) fn compose(
     base: &[ByteString],
     overrides: &[ByteString],
-    session: &SessionName,
+    session: (SessionId, &SessionName),
 ) -> Vec<Vec<u8>> {
     let mut entries: Vec<Vec<u8>> = Vec::new();
-    let mark = format!("PSESS_SESSION={session}");
+    let (id, name) = session;
+    // The name may change, the id does not.
+    let marks = [
+        format!("PSESS_SESSION={name}"),
+        format!("PSESS_SESSION_ID={id}"),
+    ];
     let stale = |entry: &&ByteString| !STALE.iter().any(|name| key(&entry.0) == name.as_bytes());
     let base = base.iter().filter(stale).map(|entry| entry.0.as_slice());
     let overrides = overrides.iter().map(|entry| entry.0.as_slice());
-    for entry in base.chain(overrides).chain([mark.as_bytes()]) {
+    let marks = marks.iter().map(String::as_bytes);
+    for entry in base.chain(overrides).chain(marks) {
         // Without a name, or with a NUL, nothing can be set.
         if key(entry).is_empty() || !entry.contains(&b'=') || entry.contains(&0) {
             continue;
@@ -103,6 +111,8 @@ fn key(entry: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
+    const ID: SessionId = SessionId([0xab; 16]);
+
     fn strings(entries: &[&str]) -> Vec<ByteString> {
         entries
             .iter()
@@ -115,19 +125,21 @@ mod tests {
         let base = strings(&[
             "HOME=/root",
             "TMUX=/tmp/x",
+            "PSESS_SESSION_ID=0",
             "TERM=dumb",
             "LANG=C",
             "=x",
             "novalue",
         ]);
         let overrides = strings(&["TERM=xterm-kitty", "A=b=c"]);
-        let environment = compose(&base, &overrides, &"build".parse().unwrap());
+        let environment = compose(&base, &overrides, (ID, &"build".parse().unwrap()));
         let expected = [
             "HOME=/root",
             "LANG=C",
             "TERM=xterm-kitty",
             "A=b=c",
             "PSESS_SESSION=build",
+            "PSESS_SESSION_ID=abababababababababababababababab",
         ];
         assert_eq!(environment, expected.map(|entry| entry.as_bytes().to_vec()));
     }
@@ -143,7 +155,7 @@ mod tests {
 
     #[test]
     fn there_is_always_a_term() {
-        let environment = compose(&strings(&["TERM="]), &[], &"x".parse().unwrap());
+        let environment = compose(&strings(&["TERM="]), &[], (ID, &"x".parse().unwrap()));
         assert_eq!(value(&environment, "TERM"), Some(DEFAULT_TERM.as_bytes()));
     }
 

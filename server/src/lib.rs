@@ -34,6 +34,12 @@ use keeper_stream::KeeperStream;
 use registry::Registry;
 use registry_task::RegistryTask;
 
+/// Whether a keeper started this process to be its server.
+#[must_use]
+pub fn is_started_by_keeper() -> bool {
+    ServerChannel::is_standard_input()
+}
+
 /// Runs the server that a keeper started; the keeper's channel is standard input.
 ///
 /// # Errors

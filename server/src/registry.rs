@@ -213,7 +213,7 @@ impl Entries {
         }
         let hint = if finished {
             format!(
-                "it has finished: 'psess attach {name}' shows how, 'psess kill {name}' forgets it"
+                "it has finished: 'psess attach {name}' shows how, 'psess forget {name}' drops it"
             )
         } else {
             format!("'psess attach {name}' attaches to it")

@@ -283,6 +283,25 @@ fn psess_in_a_session_refuses_to_nest_unless_told_to() {
 }
 
 #[test]
+fn a_session_cannot_be_attached_to_itself() {
+    let world = world();
+    let terminal = open_shell(&world, "outer");
+    for name in ["outer", "out"] {
+        let line = format!("clear; psess attach --nested {name}; echo status-$?\r");
+        terminal.type_keys(line);
+        terminal.wait_for_row("status-1");
+        assert!(terminal.look(|screen| screen.shows("cannot show itself")));
+    }
+    terminal.type_keys("clear; psess attach --nested; echo status-$?\r");
+    terminal.wait_for_row("status-2");
+    let list = world.succeed(["list"]);
+    assert!(
+        list.contains("attached ") && !list.contains("by 2"),
+        "{list}"
+    );
+}
+
+#[test]
 fn keys_typed_before_the_session_is_there_reach_it() {
     let world = world();
     let mut terminal = Terminal::new();

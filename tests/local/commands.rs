@@ -162,6 +162,9 @@ fn misuse_gives_2() {
         vec!["nonsense"],
         vec!["new", "--nonsense"],
         vec!["rename", "one"],
+        vec!["server"],
+        vec!["forget"],
+        vec!["forget", "one", "--all"],
     ] {
         assert_eq!(world.run(arguments).status, Some(2));
     }
@@ -187,6 +190,18 @@ fn rename_gives_another_name() {
     let list = world.succeed(["list"]);
     assert!(list.contains("three") && !list.contains("one"), "{list}");
     assert_fails(&world.run(["rename", "two", "three"]), 1, &["three"]);
+}
+
+#[test]
+fn a_renamed_session_is_still_the_one_in_which_a_command_runs() {
+    let world = world();
+    let mut terminal = open_shell(&world, "one");
+    world.succeed(["rename", "one", "two"]);
+    sleeper(&world, "one");
+    terminal.type_keys("psess detach\r");
+    assert!(terminal.wait_exit().success());
+    // To the session that is called 'one' by now nobody was attached.
+    terminal.wait_for_text("[detached from");
 }
 
 #[test]
@@ -311,6 +326,14 @@ fn list_into_a_closed_pipe_ends_silently() {
 }
 
 #[test]
+fn a_probe_whose_progress_nobody_can_see_goes_on() {
+    let world = world();
+    let mut command = world.command("/bin/sh");
+    command.args(["-c", "psess --ssh false probe devbox 2> /dev/full; echo $?"]);
+    assert_eq!(Finished::of(command).stdout, "1\n");
+}
+
+#[test]
 fn what_is_listed_has_no_control_characters() {
     let world = world();
     let program = "printf '\\033]2;\\033[31mtitle\\007'; exec sleep 1000 # \u{1b}[31m";
@@ -335,7 +358,9 @@ fn tab_completes_commands_flags_and_the_names_of_sessions() {
     terminal.wait_for_row("ready-2");
     // A TAB typed before the prompt is no question to the shell.
     terminal.wait_for_row("$");
-    terminal.type_keys("psess att\t");
+    terminal.type_keys("psess \t\t");
+    terminal.wait_for_text("attach");
+    terminal.type_keys("att\t");
     terminal.wait_for_row("$ psess attach");
     terminal.type_keys("--read\t");
     terminal.wait_for_row("$ psess attach --read-only");
@@ -354,6 +379,10 @@ fn there_is_a_manual_page_for_each_command() {
         assert!(page.contains(section), "{section} is not in {page}");
     }
     assert!(page("psess-new.1").contains("psess new build"));
+    let attach = page("psess-attach.1").replace("\\-", "-");
+    assert!(attach.contains("psess attach [OPTIONS] [NAME]"), "{attach}");
+    let version = concat!("psess ", env!("CARGO_PKG_VERSION"));
+    assert!(attach.contains(version), "{attach}");
     assert!(!folder.join("psess-keeper.1").exists());
 }
 
@@ -396,6 +425,36 @@ fn server_status_tells_versions_and_memory_by_session() {
         let status = world.run(["server", "status"]);
         (status.stdout.contains("restarts   1")).then_some(())
     });
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named_with_the_reason_once() {
+    let world = world();
+    let mut command = world.psess(["new", "-d"]);
+    command.env("PSESS_DIR", "/no/such/folder");
+    let finished = Finished::of(command);
+    assert_fails(&finished, 1, &["/no/such/folder"]);
+    let reasons = finished.stderr.matches("No such file").count();
+    assert_eq!(reasons, 1, "{finished:?}");
+}
+
+#[test]
+fn what_is_meant_for_another_machine_never_reaches_this_one() {
+    let world = world();
+    sleeper(&world, "build");
+    for command in ["status", "restart", "stop"] {
+        for host in ["devbox", "devbox:"] {
+            let finished = world.run(["--ssh", "false", "server", command, host]);
+            assert_fails(&finished, 1, &["devbox: "]);
+        }
+        let finished = world.run(["--ssh", "false", "server", command, "devbox:build"]);
+        assert_fails(&finished, 2, &["'devbox:'"]);
+    }
+    let finished = world.run(["--ssh", "false", "list", "devbox:build"]);
+    assert_fails(&finished, 2, &["'devbox:'"]);
+    let status = world.succeed(["server", "status"]);
+    assert!(status.contains("restarts   0"), "{status}");
+    assert!(status.contains("build"), "{status}");
 }
 
 #[test]

@@ -8,11 +8,12 @@ use psess_protocol::message::{NewSession, Target};
 use psess_protocol::rendezvous;
 
 use super::attachment::{Attachment, refuse_to_nest};
-use super::{Context, completions, new};
+use super::kill::find;
+use super::{Context, completions, new, own_id};
 use crate::address::Address;
 use crate::config::{Interval, ShownHistory, parse_history};
 use crate::environment;
-use crate::error::{CommandError, USAGE};
+use crate::error::{CommandError, ERROR, USAGE};
 use crate::transport::DialError;
 
 /// Flags of `psess attach`.
@@ -59,6 +60,11 @@ pub struct AttachArgs {
 pub async fn run(context: &Context, args: AttachArgs) -> anyhow::Result<ExitCode> {
     refuse_to_nest(args.nested)?;
     let address = args.name.unwrap_or_default();
+    if let Some(id) = own_id()
+        && address.host.is_none()
+    {
+        refuse_itself(context, &address, id).await?;
+    }
     let transport = context.transport(&address)?;
     let mut timing = context.config.timing.clone();
     if let Some(heartbeat) = args.heartbeat {
@@ -94,6 +100,26 @@ pub async fn run(context: &Context, args: AttachArgs) -> anyhow::Result<ExitCode
     }
     .run(context)
     .await
+}
+
+/// A session that is attached to itself prints what it prints, without end.
+async fn refuse_itself(
+    context: &Context,
+    address: &Address,
+    own: SessionId,
+) -> Result<(), CommandError> {
+    let Some(name) = &address.session else {
+        let words = "which session? This one is the one used last";
+        return Err(CommandError::new(USAGE, words));
+    };
+    let sessions = context.converse(address).await?.sessions().await?;
+    match find(name, sessions) {
+        Some(session) if session.id == own => {
+            let words = format!("this is session '{}': it cannot show itself", session.name);
+            Err(CommandError::new(ERROR, words))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// A login shell, as `psess new NAME` starts it.

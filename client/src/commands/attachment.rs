@@ -48,8 +48,8 @@ impl Attachment {
     pub(super) async fn run(self, context: &Context) -> anyhow::Result<ExitCode> {
         // What is piped in would not be read: the keys come from the terminal itself.
         if !io::stdin().is_terminal() {
-            let words = "standard input is no terminal: 'psess attach' needs one; \
-                         'psess new -d' does not";
+            let words = "standard input is no terminal, which is needed to attach; \
+                         'psess new -d' starts a session without";
             return Err(CommandError::new(ERROR, words).into());
         }
         let place = self.transport.place();

@@ -35,16 +35,23 @@ pub struct ForgetArgs {
 /// When there is no such session, or it still runs.
 pub async fn run(context: &Context, args: ForgetArgs) -> anyhow::Result<ExitCode> {
     let address = args.name.unwrap_or_default();
+    match (&address.session, args.all) {
+        (Some(_), true) => {
+            return Err(CommandError::new(USAGE, "either a session, or --all").into());
+        }
+        (None, false) => {
+            return Err(CommandError::new(USAGE, "which session? Or --all?").into());
+        }
+        (Some(_), false) | (None, true) => {}
+    }
     let mut server = context.converse(&address).await?;
     let mut sessions = server.sessions().await?;
     match &address.session {
-        Some(name) if !args.all => {
+        Some(name) => {
             let found = find(name, sessions);
             sessions = vec![finished(&server.place(), name, found)?];
         }
-        Some(_) => return Err(CommandError::new(USAGE, "either a session, or --all").into()),
-        None if args.all => sessions.retain(|session| session.finished.is_some()),
-        None => return Err(CommandError::new(USAGE, "which session? Or --all?").into()),
+        None => sessions.retain(|session| session.finished.is_some()),
     }
     for session in sessions {
         let session = Target::Id(session.id);

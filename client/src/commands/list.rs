@@ -43,7 +43,10 @@ pub struct ListArgs {
 pub async fn run(context: &Context, args: ListArgs) -> anyhow::Result<ExitCode> {
     let address = args.host.unwrap_or_default();
     if let Some(session) = &address.session {
-        let words = format!("'{session}' is no host: for one, write '{session}:'");
+        let words = match &address.host {
+            Some(host) => format!("'{address}' is a session: its machine is '{host}:'"),
+            None => format!("'{session}' is no host: for one, write '{session}:'"),
+        };
         return Err(CommandError::new(USAGE, words).into());
     }
     let sessions = match context.converse(&address).await {

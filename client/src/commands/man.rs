@@ -45,13 +45,16 @@ fn write_pages(command: &Command, directory: &Path) -> io::Result<()> {
         .try_for_each(|command| write_pages(command, directory))
 }
 
-/// As `Man::render` makes it, but for the text behind the options, which is one section there.
+/// As `Man::render` makes it, but for the synopsis, which has no values there, and for the text
+/// behind the options, which is one section there.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
-    let man = Man::new(command.clone());
+    let man = Man::new(command.clone())
+        .source(concat!("psess ", env!("CARGO_PKG_VERSION")))
+        .manual("psess");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    synopsis(command).to_writer(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if command
@@ -64,6 +67,16 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
         sections(&text.to_string()).to_writer(&mut page)?;
     }
     Ok(page)
+}
+
+/// The line that the help shows too.
+fn synopsis(command: &Command) -> Roff {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text([roman(usage.trim())]);
+    roff
 }
 
 /// Each paragraph of a help that has a heading, `Exit status:`, is a section; what has none are

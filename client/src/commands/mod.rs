@@ -22,6 +22,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use psess_protocol::identity::SessionId;
 use psess_protocol::message::Target;
 
 use crate::address::Address;
@@ -31,8 +32,12 @@ use crate::conversation::Conversation;
 use crate::error::{CommandError, USAGE};
 use crate::transport::Transport;
 
-/// The variable that names the session in which a process runs.
+/// The variable that names the session in which a process runs, by the name that it began with.
 pub const SESSION_VARIABLE: &str = "PSESS_SESSION";
+
+/// The variable with the id of that session, which stays when it is renamed. Servers before the
+/// first release did not set it.
+pub const SESSION_ID_VARIABLE: &str = "PSESS_SESSION_ID";
 
 /// Runs a command of the client, reports its error on stderr, and gives its exit status.
 ///
@@ -142,12 +147,26 @@ impl Context {
     }
 }
 
-/// The host that a command is about, with or without the colon that parts it from a session;
+/// The machine that a command is about, with or without the colon that parts it from a session;
 /// this machine where none is named.
 fn host_of(host: Option<&str>) -> Result<Address, CommandError> {
     let Some(host) = host else {
         return Ok(Address::default());
     };
+    if let Ok(Address {
+        host: Some(machine),
+        session: Some(_),
+    }) = host.parse()
+        // `::1` is a machine, `[::1]:build` a session.
+        && (!machine.contains(':') || machine.ends_with(']'))
+    {
+        let words = format!(
+            "'{}' is a session: its machine is '{}:'",
+            host.escape_debug(),
+            machine.escape_debug()
+        );
+        return Err(CommandError::new(USAGE, words));
+    }
     let text = match host.ends_with(':') {
         true => host.to_owned(),
         false => format!("{host}:"),
@@ -158,22 +177,57 @@ fn host_of(host: Option<&str>) -> Result<Address, CommandError> {
 
 /// The session that a command is to act on: the named one, or the one in which it runs.
 fn session_of(address: &Address) -> Result<Target, CommandError> {
-    let named = address.session.clone();
-    let own = || std::env::var(SESSION_VARIABLE).ok();
-    let name = match &address.host {
+    let named = address.session.clone().map(Target::Name);
+    let session = match &address.host {
         Some(_) => named,
-        None => named.or_else(own),
+        None => named.or_else(own_session),
     };
-    name.filter(|name| !name.is_empty())
-        .map(Target::Name)
-        .ok_or_else(|| {
-            let host = address
-                .host
-                .as_deref()
-                .map_or(String::new(), |host| format!(" {host}:"));
-            CommandError::new(
-                USAGE,
-                format!("which session? 'psess list{host}' shows them"),
-            )
-        })
+    session.ok_or_else(|| {
+        let host = address
+            .host
+            .as_deref()
+            .map_or(String::new(), |host| format!(" {host}:"));
+        CommandError::new(
+            USAGE,
+            format!("which session? 'psess list{host}' shows them"),
+        )
+    })
+}
+
+/// The session in which this runs.
+fn own_session() -> Option<Target> {
+    let name = || std::env::var(SESSION_VARIABLE).ok();
+    own_id()
+        .map(Target::Id)
+        .or_else(|| name().filter(|name| !name.is_empty()).map(Target::Name))
+}
+
+/// The id of the session in which this runs, where its server tells.
+fn own_id() -> Option<SessionId> {
+    SessionId::from_hex(&std::env::var(SESSION_ID_VARIABLE).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_named_with_or_without_its_colon() {
+        for (text, host) in [
+            ("devbox", "devbox"),
+            ("devbox:", "devbox"),
+            ("me@devbox", "me@devbox"),
+            ("::1", "::1"),
+            ("[::1]:", "[::1]"),
+        ] {
+            let address = host_of(Some(text)).expect(text);
+            assert_eq!(address.host.as_deref(), Some(host), "{text}");
+            assert_eq!(address.session, None, "{text}");
+        }
+        for text in ["devbox:build", "me@[::1]:build", "", "-x", "a b"] {
+            let error = host_of(Some(text)).expect_err(text);
+            assert_eq!(error.status, USAGE, "{text}");
+        }
+        assert_eq!(host_of(None).expect("this one"), Address::default());
+    }
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Context, doctor, host_of};
+use crate::broken_pipe;
 use crate::config::Interval;
 use crate::doctor::ladder::{Ladder, LadderOptions};
 use crate::doctor::measured::{Bound, BoundManner, Measured};
@@ -70,7 +71,7 @@ pub async fn run(context: &Context, args: ProbeArgs) -> anyhow::Result<ExitCode>
     if let Some(bound) = bound {
         let mut words = String::new();
         paragraph::wrap(&mut words, &unseen(bound), 0, paragraph::width());
-        eprint!("{words}");
+        show(&words);
     }
     let options = LadderOptions {
         max: bound
@@ -94,6 +95,7 @@ pub async fn run(context: &Context, args: ProbeArgs) -> anyhow::Result<ExitCode>
             .learn(route.name(), &host, |known| knowledge(known, &measured))
             .context("cannot keep the result")?;
     }
+    broken_pipe::end_silently();
     let mut stdout = std::io::stdout();
     if args.json {
         serde_json::to_writer_pretty(&mut stdout, &json(&host, &route, &measured, bound.as_ref()))?;
@@ -266,6 +268,11 @@ struct Shown {
     last: String,
 }
 
+/// Who looked on may have left: what is measured is kept all the same.
+fn show(words: &str) {
+    let _ = std::io::stderr().write_all(words.as_bytes());
+}
+
 impl Shown {
     fn new() -> Self {
         Self {
@@ -276,7 +283,7 @@ impl Shown {
 
     fn end(&self) {
         if self.is_terminal {
-            eprint!("\r\x1b[K");
+            show("\r\x1b[K");
         }
     }
 }
@@ -289,10 +296,8 @@ impl Progress for Shown {
         let known = format!("survives {survives}, forgets by {forgets}");
         if !self.is_terminal {
             if known != self.last {
-                eprintln!(
-                    "{known}; at most {} more for now",
-                    span(ladder.time_left(now))
-                );
+                let left = span(ladder.time_left(now));
+                show(&format!("{known}; at most {left} more for now\n"));
                 self.last = known;
             }
             return;
@@ -310,7 +315,7 @@ impl Progress for Shown {
         // A line that the terminal wrapped could not be taken back.
         let line = paragraph::one_line(&line, paragraph::columns(std::io::stderr()));
         if line != self.last {
-            eprint!("\r\x1b[K{line}");
+            show(&format!("\r\x1b[K{line}"));
             self.last = line;
         }
     }

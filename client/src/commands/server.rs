@@ -12,19 +12,19 @@ use psess_protocol::message::{
     ClientMessage, ProcessUsage, ServerMessage, ServerStatus, SessionUsage, Usage,
 };
 
-use super::Context;
+use super::{Context, host_of};
 use crate::address::Address;
 use crate::broken_pipe;
 use crate::clock::{Clock, span};
 use crate::confirmation::confirmed;
-use crate::error::{CommandError, ERROR};
+use crate::error::{CommandError, ERROR, USAGE};
 use crate::place::{Place, printable};
 use crate::terminal;
 
 /// Flags of `psess server`.
 #[derive(Args, Debug)]
 pub struct ServerArgs {
-    /// What to do with the server; none: be it.
+    /// What to do with the server; none: be it, where a keeper asks for that.
     #[command(subcommand)]
     pub command: Option<ServerCommand>,
 }
@@ -34,15 +34,13 @@ pub struct ServerArgs {
 pub enum ServerCommand {
     /// Say what runs: versions, since when, restarts, and memory by session
     Status {
-        /// The machine
-        #[arg(value_name = "HOST:")]
-        host: Option<Address>,
+        /// The machine; without it, this one
+        host: Option<String>,
     },
     /// Start the server anew, of the program that is installed now; every session goes on
     Restart {
-        /// The machine
-        #[arg(value_name = "HOST:")]
-        host: Option<Address>,
+        /// The machine; without it, this one
+        host: Option<String>,
     },
     /// End all sessions, the server and its keeper
     #[command(
@@ -53,9 +51,8 @@ pub enum ServerCommand {
         psess server stop --yes devbox:"
     )]
     Stop {
-        /// The machine
-        #[arg(value_name = "HOST:")]
-        host: Option<Address>,
+        /// The machine; without it, this one
+        host: Option<String>,
         /// Do not ask
         #[arg(short, long)]
         yes: bool,
@@ -65,20 +62,17 @@ pub enum ServerCommand {
 /// Runs it.
 ///
 /// # Errors
-/// When no server runs.
-///
-/// # Panics
-/// When it is the role that is meant, which is not the client's.
+/// When no server runs, or the user says no.
 pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode> {
     match args.command {
-        Some(ServerCommand::Status { host }) => status(context, host).await,
+        Some(ServerCommand::Status { host }) => status(context, &host_of(host.as_deref())?).await,
         Some(ServerCommand::Restart { host }) => {
-            let mut server = context.converse(&host.unwrap_or_default()).await?;
+            let mut server = context.converse(&host_of(host.as_deref())?).await?;
             server.order(&ClientMessage::RestartServer).await?;
             Ok(ExitCode::SUCCESS)
         }
         Some(ServerCommand::Stop { host, yes }) => {
-            let mut server = context.converse(&host.unwrap_or_default()).await?;
+            let mut server = context.converse(&host_of(host.as_deref())?).await?;
             if !yes && terminal::is_interactive() {
                 let sessions = server.sessions().await?;
                 let running = sessions.iter().filter(|session| session.finished.is_none());
@@ -92,7 +86,10 @@ pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode
             server.order(&ClientMessage::EndAll).await?;
             Ok(ExitCode::SUCCESS)
         }
-        None => unreachable!("the role is chosen before"),
+        None => {
+            let words = "which? 'psess server status', 'restart' or 'stop'";
+            Err(CommandError::new(USAGE, words).into())
+        }
     }
 }
 
@@ -107,8 +104,8 @@ fn question(running: usize, place: &Place) -> Option<String> {
     }
 }
 
-async fn status(context: &Context, host: Option<Address>) -> anyhow::Result<ExitCode> {
-    let mut server = context.converse(&host.unwrap_or_default()).await?;
+async fn status(context: &Context, host: &Address) -> anyhow::Result<ExitCode> {
+    let mut server = context.converse(host).await?;
     let status = match server.ask(&ClientMessage::Status).await? {
         ServerMessage::Server(status) => status,
         other => return Err(server.nonsense(&other).into()),

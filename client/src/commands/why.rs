@@ -9,8 +9,10 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
+use super::say;
 use crate::broken_pipe;
 use crate::clock::Clock;
+use crate::doctor::cause::Cause;
 use crate::doctor::cut::Cut;
 use crate::doctor::cut_log::CutLog;
 use crate::doctor::evidence::{Evidence, Noticed};
@@ -59,7 +61,10 @@ pub fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
         serde_json::to_writer_pretty(&mut stdout, &json(&cuts))?;
         writeln!(stdout)?;
     } else if cuts.is_empty() {
-        eprintln!("no cuts are known{}", of(args.what.as_deref()));
+        say(format_args!(
+            "no cuts are known{}",
+            of(args.what.as_deref())
+        ));
     } else {
         let clock = Clock::now();
         let width = paragraph::width();
@@ -111,7 +116,12 @@ fn block(clock: &Clock, cut: &Cut, width: usize) -> String {
         let _ = write!(text, "  {label:10}");
         paragraph::wrap(&mut text, words, INDENT, width);
     };
-    line("cause", &format!("{confidence} {}", cause.words()));
+    let cause_words = if cause == Cause::Unknown {
+        cause.words().to_owned()
+    } else {
+        format!("{confidence} {}", cause.words())
+    };
+    line("cause", &cause_words);
     line("idle", &span(evidence.idle));
     line("lived", &span(evidence.age));
     line("noticed", noticed(evidence.noticed));
@@ -172,7 +182,7 @@ fn json(cuts: &[Cut]) -> JsonList<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::evidence::Redial;
+    use crate::doctor::evidence::{Redial, SshEnd};
 
     fn cut() -> Cut {
         let evidence = Evidence {
@@ -203,6 +213,19 @@ mod tests {
                      evidence  nothing came any more, but a fresh dial worked\n            \
                      at once\n            it had been idle for 15 s\n";
         assert!(rest.starts_with(words), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_even_possible() {
+        let mut cut = cut();
+        cut.evidence.noticed = Noticed::Closed;
+        cut.evidence.ssh = Some(SshEnd {
+            status: Some(1),
+            ..SshEnd::default()
+        });
+        assert_eq!(cut.verdict().cause, Cause::Unknown);
+        let text = block(&Clock::now(), &cut, 60);
+        assert!(text.contains("  cause     unknown\n"), "{text}");
     }
 
     #[test]

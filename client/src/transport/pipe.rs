@@ -47,8 +47,9 @@ impl Pipe {
         })
     }
 
-    /// From now on, what the command writes to its stderr is only kept, not shown: to be called
-    /// before the terminal is put into raw mode.
+    /// The server has answered: what the command writes to its stderr from now on is only kept,
+    /// not shown, as the terminal may be in raw mode. What it wrote so far is forgotten: far
+    /// start-up files speak there, which know nothing of the connection's end.
     pub fn quiet(&self) {
         if let Some(process) = &self.process {
             process.quiet();
@@ -61,7 +62,8 @@ impl Pipe {
         self.process.as_ref().and_then(Process::id)
     }
 
-    /// The last lines that the command wrote to its stderr so far; empty for a socket.
+    /// The last lines that the command wrote to its stderr since [`Pipe::quiet`]; empty for a
+    /// socket.
     #[must_use]
     pub fn stderr(&self) -> String {
         self.process

@@ -105,7 +105,9 @@ impl Process {
     }
 
     pub(super) fn quiet(&self) {
-        lock(&self.stderr).live = false;
+        let mut stderr = lock(&self.stderr);
+        stderr.live = false;
+        stderr.tail.clear();
     }
 
     pub(super) fn stderr(&self) -> String {
@@ -346,6 +348,23 @@ mod tests {
 
     fn pid(number: i32) -> Pid {
         Pid::from_raw(number).expect("processes have positive numbers")
+    }
+
+    #[tokio::test]
+    async fn what_start_up_files_say_does_not_tell_why_it_ended() {
+        let script = "echo Permission denied >&2; read line; echo last words >&2; exit 255";
+        let argv = ["sh", "-c", script].map(OsString::from);
+        let (mut process, mut stdin, _stdout) = Process::spawn(&argv, false).expect("sh is there");
+        while !process.stderr().contains("denied") {
+            tokio::task::yield_now().await;
+        }
+        process.quiet();
+        tokio::io::AsyncWriteExt::write_all(&mut stdin, b"hello\n")
+            .await
+            .expect("sh reads");
+        let end = process.ended().await;
+        assert_eq!(end.stderr, "last words");
+        assert!(end.may_recover(), "{end:?}");
     }
 
     #[tokio::test]

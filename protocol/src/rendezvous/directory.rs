@@ -101,11 +101,11 @@ impl Directory {
         }
     }
 
-    fn system(&self, action: &'static str, source: io::Error) -> DirectoryError {
+    fn system(&self, action: &'static str, error: io::Error) -> DirectoryError {
         DirectoryError::System {
             action,
             path: self.0.clone(),
-            source,
+            error,
         }
     }
 }
@@ -192,7 +192,8 @@ pub enum DirectoryError {
     },
     /// Others may enter it.
     #[error(
-        "{0} is open to other users (mode {mode:o}): run 'chmod 700 {0}'",
+        "{0} is open to other users (mode {mode:o}): if it is psess's own, run 'chmod 700 {0}'; \
+         else name one in PSESS_DIR that is",
         .path.display()
     )]
     Open {
@@ -202,14 +203,14 @@ pub enum DirectoryError {
         mode: u32,
     },
     /// A system call failed on it.
-    #[error("{action} {}: {source}", .path.display())]
+    #[error("{action} {}: {error}", .path.display())]
     System {
         /// What was tried.
         action: &'static str,
         /// Its path.
         path: PathBuf,
         /// Why it failed.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -259,7 +260,8 @@ mod tests {
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o750)).unwrap();
         let error = directory.create().unwrap_err().to_string();
         assert!(error.contains("mode 750"), "{error}");
-        assert!(error.ends_with(&format!("'chmod 700 {}'", directory.path().display())));
+        let remedy = format!("'chmod 700 {}'", directory.path().display());
+        assert!(error.contains(&remedy), "{error}");
         std::fs::remove_dir(directory.path()).unwrap();
     }
 

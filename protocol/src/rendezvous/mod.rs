@@ -108,9 +108,9 @@ pub fn connect_in(candidates: &[Directory]) -> Result<UnixStream, RendezvousErro
 }
 
 fn try_connect(path: &Path) -> Result<Option<UnixStream>, RendezvousError> {
-    let failed = |source| RendezvousError::Connect {
+    let failed = |error| RendezvousError::Connect {
         path: path.to_owned(),
-        source,
+        error,
     };
     let stream = match UnixStream::connect(path) {
         Ok(stream) => stream,
@@ -151,20 +151,20 @@ pub enum RendezvousError {
         uid: u32,
     },
     /// The socket is there, but connecting failed.
-    #[error("cannot connect to the server at {}: {source}", .path.display())]
+    #[error("cannot connect to the server at {}: {error}", .path.display())]
     Connect {
         /// The socket.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// The keeper could not be executed.
-    #[error("cannot start the server with '{}': {source}", .program.display())]
+    #[error("cannot start the server with '{}': {error}", .program.display())]
     Launch {
         /// What was executed.
         program: PathBuf,
         /// Why it failed.
-        source: io::Error,
+        error: io::Error,
     },
     /// The keeper began, but ended before it was ready.
     #[error("the server did not start: {0}")]

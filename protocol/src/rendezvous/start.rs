@@ -78,6 +78,7 @@ fn command(exe: &Path, plan: &Plan) -> Command {
     command
         .arg("keeper")
         .env_remove("PSESS_SESSION")
+        .env_remove("PSESS_SESSION_ID")
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -98,9 +99,9 @@ fn command(exe: &Path, plan: &Plan) -> Command {
 
 /// Whether the keeper got ready (or another one is).
 fn run(command: &mut Command, deadline: Instant) -> Result<bool, RendezvousError> {
-    let mut child = command.spawn().map_err(|source| RendezvousError::Launch {
+    let mut child = command.spawn().map_err(|error| RendezvousError::Launch {
         program: OsString::from(command.get_program()).into(),
-        source,
+        error,
     })?;
     let said = match listen(&mut child, deadline) {
         Ok(said) => said,

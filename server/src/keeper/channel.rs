@@ -63,6 +63,12 @@ impl Channel<ToServer, ToKeeper> {
 }
 
 impl Channel<ToKeeper, ToServer> {
+    /// Whether standard input may be what a keeper made it.
+    #[must_use]
+    pub fn is_standard_input() -> bool {
+        rustix::net::sockopt::socket_type(rustix::stdio::stdin()).is_ok()
+    }
+
     /// The server's end, which the keeper made its standard input. /dev/null takes its place
     /// there.
     ///
@@ -73,8 +79,7 @@ impl Channel<ToKeeper, ToServer> {
         rustix::net::sockopt::socket_type(stdin).map_err(|error| {
             io::Error::new(
                 io::Error::from(error).kind(),
-                "standard input is not the keeper's channel: 'psess server' is started by \
-                 'psess keeper', not by hand",
+                "standard input is not the keeper's channel",
             )
         })?;
         let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;

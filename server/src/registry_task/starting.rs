@@ -51,7 +51,7 @@ impl RegistryTask {
         self.point_to_agent(new.id, environment);
         let link = self.agent_link(new.id).entry();
         let overrides = [new.environment.as_slice(), &[link]].concat();
-        let environment = environment::compose(environment, &overrides, &name);
+        let environment = environment::compose(environment, &overrides, (new.id, &name));
         let cwd = environment::working_directory(new.cwd.as_ref(), &environment);
         let size = new.size.clamped();
         let now = unix_time();

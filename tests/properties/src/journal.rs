@@ -24,8 +24,9 @@ pub(crate) fn check(bytes: &[u8]) {
     let text = b"some output\r\n";
     journal.log_spare()[..text.len()].copy_from_slice(text);
     journal.commit_output(text.len());
+    let end = journal.log.end();
     journal
-        .write_checkpoint(Size::new(24, 80), b"\x1b[2Jsome output\r\n")
+        .write_checkpoint(end, Size::new(24, 80), b"\x1b[2Jsome output\r\n")
         .expect("there is memory");
     journal
         .append_input(CLIENT, b"typed")
