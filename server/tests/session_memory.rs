@@ -63,6 +63,8 @@ fn print(session: &mut Session, now: Instant, bytes: u64) {
         session.output_buffer()[..text.len()].copy_from_slice(&text);
         session.handle_output(now, text.len());
     }
+    // When the burst is over, the terminal model has seen it.
+    session.settle(now + Duration::from_secs(1));
 }
 
 /// What the output log takes.
