@@ -468,6 +468,30 @@ fn the_size_follows_whoever_typed_last() {
 }
 
 #[test]
+fn a_picture_shows_what_came_while_the_one_before_was_written() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    let small = Attach {
+        size: Size::new(10, 40),
+        read_only: true,
+        ..attach(BOB, 1, None)
+    };
+    session.attach(now, ConnectionId(2), &small).unwrap();
+    let _ = sent(&mut session, now, 2);
+    // The next picture is due by then, and the model has not been fed what came.
+    let later = now + Duration::from_millis(50);
+    print(&mut session, later, b"news");
+    let (pictures, _) = sent(&mut session, later, 2);
+    let drawn = pictures.iter().any(|sent| match sent {
+        Sent::Replay(bytes) => bytes.windows(4).any(|part| part == b"news"),
+        Sent::Message(_) | Sent::Output(..) => false,
+    });
+    assert!(drawn, "{pictures:?}");
+}
+
+#[test]
 fn a_read_only_client_types_nothing_and_sets_no_size() {
     let (mut session, now) = session();
     let watcher = Attach {

@@ -283,6 +283,12 @@ impl Attachment {
         }
     }
 
+    /// Whether `poll_transmit` is going to draw a picture now.
+    pub(crate) fn is_about_to_draw(&self, now: Instant) -> bool {
+        let is_due = self.next_draw.is_some_and(|due| due <= now);
+        is_due && matches!(self.cursor, Cursor::View(_)) && self.credit.available() > 0
+    }
+
     /// Appends frames to `out` until that holds about `enough` bytes, or there is no more to
     /// send, or no credit. `false` when the log no longer holds what comes next.
     #[must_use]

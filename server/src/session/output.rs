@@ -113,7 +113,7 @@ impl Session {
         let fell_out = attachment
             .position()
             .is_some_and(|position| position < self.journal.log.start());
-        fell_out || attachment.next_draw().is_some_and(|due| due <= now)
+        fell_out || attachment.is_about_to_draw(now)
     }
 
     /// Whose terminal answers a query at `position`: that of the client touched last, of those
