@@ -1,7 +1,9 @@
 //! psess on two machines with a real sshd between them, end to end.
 
+mod agent;
 mod commands;
 mod failures;
+mod questions;
 mod resume;
 
 use psess_harness::World;
