@@ -2,6 +2,7 @@
 
 mod agent;
 mod commands;
+mod control_master;
 mod failures;
 mod questions;
 mod resume;

@@ -46,6 +46,11 @@ impl SshTransport {
     /// is the one that counts (ssh_config(5)).
     pub(super) fn argv(&self, dial: Dial) -> Vec<OsString> {
         let mut argv: Vec<&str> = self.program.iter().map(String::as_str).collect();
+        if !dial.shares_master {
+            // Before what the user gave, who may have named a master with `-o`: a dead one would
+            // hang a dial whatever its timeouts are.
+            argv.extend(["-o", "ControlMaster=no", "-o", "ControlPath=none"]);
+        }
         for option in &self.options {
             argv.extend(["-o", option]);
         }
@@ -53,10 +58,9 @@ impl SshTransport {
         // in the place of ours.
         argv.extend(["-T", "-e", "none", "-o", "RemoteCommand=none"]);
         if !dial.interactive {
-            // Nobody answers questions. A dead master would hang a dial whatever its timeouts
-            // are; and the ports that the first connection forwards may still be taken.
+            // Nobody answers questions; and the ports that the first connection forwards may
+            // still be taken.
             argv.extend(["-o", "BatchMode=yes"]);
-            argv.extend(["-o", "ControlMaster=no", "-o", "ControlPath=none"]);
             argv.extend(["-o", "ExitOnForwardFailure=no"]);
         } else if dial.again {
             // Until the keys are exchanged, which is what this bounds (ssh_config(5)), ssh asks
@@ -178,6 +182,7 @@ mod tests {
             interactive,
             start: true,
             again: false,
+            shares_master: interactive,
         };
         let argv = transport.argv(dial);
         argv.into_iter()
@@ -210,6 +215,7 @@ mod tests {
             interactive: true,
             start: true,
             again: true,
+            shares_master: false,
         };
         let argv = ssh("devbox").argv(dial);
         assert!(argv.iter().any(|word| word == "ConnectTimeout=20"));
@@ -222,6 +228,17 @@ mod tests {
         for option in ["BatchMode=yes", "ControlMaster=no", "ControlPath=none"] {
             assert!(argv.iter().any(|word| word == option), "{option}");
         }
+    }
+
+    /// For ssh the first value of an option counts.
+    #[test]
+    fn a_master_that_the_user_named_is_passed_by_as_well() {
+        let options = vec!["ControlPath=/tmp/master".to_owned()];
+        let ssh = SshTransport::new("devbox".to_owned(), vec!["ssh".to_owned()], options, None);
+        let argv = argv(&ssh, false);
+        let paths = argv.iter().filter(|word| word.starts_with("ControlPath="));
+        let paths: Vec<_> = paths.collect();
+        assert_eq!(paths, ["ControlPath=none", "ControlPath=/tmp/master"]);
     }
 
     #[test]
