@@ -66,7 +66,7 @@ pub fn stats(stats: &Stats) -> String {
         None => write!(text, "unknown"),
     };
     let _ = match stats.heartbeat {
-        Some(interval) => write!(text, " · heartbeat every {}", span(interval)),
+        Some(interval) => write!(text, " · heartbeat {}", span(interval)),
         None => write!(text, " · no heartbeat"),
     };
     let _ = write!(
@@ -191,7 +191,7 @@ mod tests {
         };
         assert_eq!(
             stats(&figures),
-            "psess: round trip 20.2 ms · heartbeat every 5 s · 1 typed byte wait · 1 redial"
+            "psess: round trip 20.2 ms · heartbeat 5 s · 1 typed byte wait · 1 redial"
         );
     }
 

@@ -9,7 +9,8 @@ use psess_protocol::hello::Hello;
 use psess_protocol::message::{ClientMessage, ServerMessage, SessionSummary, Usage};
 
 use crate::error::CommandError;
-use crate::handshake::{Wire, WireError, handshake};
+use crate::greeting::{Greeted, greet};
+use crate::handshake::{Wire, WireError};
 use crate::place::Place;
 use crate::transport::pipe::Pipe;
 use crate::transport::{Dial, Transport};
@@ -44,29 +45,32 @@ impl Conversation {
             interactive: true,
             start,
             again: false,
+            shares_master: true,
         };
-        let mut pipe = transport.dial(dial).await?;
-        let greeting = handshake(&mut pipe.reader, &mut pipe.writer);
+        let greeting = greet(transport, dial);
         let greeted = match transport.is_local() {
             true => tokio::time::timeout(LOCAL_HELLO, greeting).await,
             false => Ok(greeting.await),
         };
-        match greeted {
-            Ok(Ok(wire)) => Ok(Self {
-                decoder: wire.decoder,
-                hello: wire.server,
-                warnings: std::mem::take(&mut pipe.warnings),
-                transport: transport.clone(),
-                pipe,
-            }),
-            Ok(Err(error)) => Err(failed(transport, &mut pipe, &error).await),
-            Err(_) => Err(CommandError::new(
+        let Ok(greeted) = greeted else {
+            return Err(CommandError::new(
                 crate::error::ERROR,
                 format!(
                     "the server on {transport} does not answer within {} s",
                     LOCAL_HELLO.as_secs()
                 ),
-            )),
+            ));
+        };
+        let Greeted { mut pipe, result } = greeted?;
+        match result {
+            Ok((decoder, hello)) => Ok(Self {
+                decoder,
+                hello,
+                warnings: std::mem::take(&mut pipe.warnings),
+                transport: transport.clone(),
+                pipe,
+            }),
+            Err(error) => Err(failed(transport, &mut pipe, &error).await),
         }
     }
 

@@ -10,7 +10,8 @@ use psess_protocol::link::{Closed, ClosedKind};
 use psess_protocol::message::{ClientMessage, Failure, FailureKind, ServerMessage};
 
 use crate::connection::Connection;
-use crate::handshake::{Wire, WireError, handshake};
+use crate::greeting::{Greeted, greet};
+use crate::handshake::{Wire, WireError};
 use crate::transport::pipe::Pipe;
 use crate::transport::{Dial, Transport};
 
@@ -112,15 +113,21 @@ async fn dial(
     requests: Vec<ClientMessage>,
     may_exist: bool,
 ) -> Result<Dialled, DialFailed> {
-    let mut pipe = transport.dial(dial).await.map_err(|error| {
+    let greeted = greet(&transport, dial).await.map_err(|error| {
         DialFailed::Closed(Closed {
             kind: ClosedKind::Unreachable,
             words: error.to_string(),
         })
     })?;
-    let wire = handshake(&mut pipe.reader, &mut pipe.writer).await;
-    let made = match wire {
-        Ok(mut wire) => {
+    let Greeted { mut pipe, result } = greeted;
+    let made = match result {
+        Ok((decoder, server)) => {
+            let mut wire = Wire {
+                reader: &mut pipe.reader,
+                writer: &mut pipe.writer,
+                decoder,
+                server,
+            };
             let warnings = make(&mut wire, &requests, may_exist).await;
             let place = transport.place();
             warnings.map(|mut warnings| {

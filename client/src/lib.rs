@@ -16,6 +16,7 @@ pub mod dialling;
 pub mod doctor;
 pub mod environment;
 pub mod error;
+pub mod greeting;
 pub mod handshake;
 pub mod held_string;
 pub mod keys;

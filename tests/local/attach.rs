@@ -136,6 +136,19 @@ fn being_detached_from_elsewhere_leaves_the_terminal_clean() {
 }
 
 #[test]
+fn a_client_that_nobody_touches_leaves_by_itself_where_that_is_wanted() {
+    let world = world();
+    world.write("home/.config/psess/config.toml", "idle-detach = \"1s\"\n");
+    // That the program prints is no touch.
+    let program = "while sleep 0.1; do echo tick; done";
+    let mut terminal = world.open(["new", "build", "--", "/bin/sh", "-c", program]);
+    terminal.wait_for_row("tick");
+    assert!(terminal.wait_exit().success());
+    terminal.wait_for_text("[detached from build");
+    assert!(world.succeed(["list"]).contains("build"));
+}
+
+#[test]
 fn a_program_that_is_killed_leaves_the_terminal_clean() {
     let world = world();
     let mut terminal = open_messy(&world);

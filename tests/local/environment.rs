@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use psess_harness::{Finished, World, eventually, has, python};
+use psess_harness::{Finished, Terminal, World, eventually, has, python};
 
 use crate::world;
 
@@ -60,6 +60,26 @@ fn each_session_has_the_environment_of_the_client_that_created_it() {
     eventually("the second session's LANG", || {
         (fs::read_to_string(&file).ok()? == "de_DE.UTF-8\n").then_some(())
     });
+}
+
+#[test]
+fn a_shell_that_runs_for_long_may_take_over_what_the_client_attached_last_has() {
+    let world = world();
+    let client = |arguments: &[&str], display: &str| {
+        let mut terminal = Terminal::new();
+        let mut command = world.psess(arguments);
+        command.env("DISPLAY", display);
+        terminal.run(command);
+        terminal.wait_for_row("ready :1");
+        terminal
+    };
+    let program = "echo ready $DISPLAY; read line; eval \"$(psess env)\"; echo then $DISPLAY; \
+                   exec sleep 1000";
+    let new = ["new", "shell", "--", "/bin/sh", "-c", program];
+    let _first = client(&new, ":1");
+    let second = client(&["attach", "shell"], ":2");
+    second.type_keys("\r");
+    second.wait_for_row("then :2");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! psess on two machines with a real sshd between them, end to end.
 
+mod agent;
 mod commands;
+mod control_master;
 mod failures;
+mod questions;
 mod resume;
 
 use psess_harness::World;

@@ -30,6 +30,25 @@ fn a_killed_server_on_the_far_side_costs_nothing() {
 }
 
 #[test]
+fn the_figures_of_a_link_show_and_count_its_redials() {
+    let world = world();
+    let Some(sshd) = Sshd::start(&world) else {
+        return;
+    };
+    world.succeed(["new", "-d", "far:build", "--", "cat"]);
+    let terminal = world.open(["attach", "--stats", "far:build"]);
+    terminal.wait_for_text("psess: round trip");
+    terminal.wait_for_text("heartbeat 15 s");
+    terminal.wait_for_text("0 typed bytes wait · 0 redials");
+    for process in ssh_processes(&world, &sshd) {
+        process.kill();
+    }
+    terminal.wait_for_text("0 typed bytes wait · 1 redial");
+    terminal.type_keys("one\r");
+    terminal.wait_for_row("one");
+}
+
+#[test]
 fn the_next_attach_is_at_once_whatever_was_killed() {
     let victims: [Victims; 4] = [
         |world, _| world.role("attach"),
@@ -104,7 +123,7 @@ fn survives(victims: Victims) {
 }
 
 /// The client's own ssh, and whatever that started.
-fn ssh_processes(world: &World, _: &Sshd) -> Vec<Process> {
+pub(crate) fn ssh_processes(world: &World, _: &Sshd) -> Vec<Process> {
     let mut processes = world.processes();
     processes.retain(|process| {
         process.command.contains("ssh") && process.command.contains("ssh_config")

@@ -96,6 +96,7 @@ impl AttachedClient {
                 !self.transport.is_local()
             },
             again: !is_first,
+            shares_master: is_first,
         };
         let requests = std::mem::take(&mut self.requests);
         let transport = self.transport.clone();

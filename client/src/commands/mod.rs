@@ -143,7 +143,15 @@ impl Context {
     /// # Errors
     /// When it cannot be reached.
     pub async fn converse(&self, address: &Address) -> Result<Conversation, CommandError> {
-        Conversation::open(&self.transport(address)?, false).await
+        let transport = self.transport(address)?;
+        let mut server = Conversation::open(&transport, false).await?;
+        // Those of this machine are for whoever starts a session.
+        if !transport.is_local() {
+            for warning in std::mem::take(&mut server.warnings) {
+                say(format_args!("psess: {warning}"));
+            }
+        }
+        Ok(server)
     }
 }
 

@@ -47,6 +47,9 @@ pub struct Dial {
     /// Whether the user waits for a session that was attached before: a host that does not answer
     /// is to be told of soon, so that she may try again.
     pub again: bool,
+    /// Whether ssh may go through a master that several connections share (ControlMaster), where
+    /// the user has one. It may hang.
+    pub shares_master: bool,
 }
 
 impl Transport {
@@ -100,6 +103,12 @@ impl Transport {
     #[must_use]
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Local)
+    }
+
+    /// Whether it is ssh.
+    #[must_use]
+    pub fn is_ssh(&self) -> bool {
+        matches!(self, Self::Ssh(_))
     }
 
     /// Where it leads.

@@ -1,6 +1,7 @@
 //! The system's ssh: its command line, and the one it runs on the far side.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use super::Dial;
 use super::end::NOT_FOUND_MARK;
@@ -45,7 +46,24 @@ impl SshTransport {
     /// The command line. What the user gave comes first: for ssh the first value of an option
     /// is the one that counts (ssh_config(5)).
     pub(super) fn argv(&self, dial: Dial) -> Vec<OsString> {
-        let mut argv: Vec<&str> = self.program.iter().map(String::as_str).collect();
+        let (program, arguments) = self.program();
+        let mut argv: Vec<&str> = vec![program];
+        let around_master: &[&str] = match dial.shares_master {
+            true => &[],
+            // A dead one would hang a dial whatever its timeouts are.
+            false => &["-o", "ControlMaster=no", "-o", "ControlPath=none"],
+        };
+        // Before what the user gave, who may have named a master; but a command of another name
+        // takes ssh for an argument, and ssh's options behind it.
+        let is_ssh = Path::new(program).file_name() == Some(OsStr::new("ssh"));
+        let arguments = arguments.iter().map(String::as_str);
+        if is_ssh {
+            argv.extend(around_master);
+            argv.extend(arguments);
+        } else {
+            argv.extend(arguments);
+            argv.extend(around_master);
+        }
         for option in &self.options {
             argv.extend(["-o", option]);
         }
@@ -53,10 +71,9 @@ impl SshTransport {
         // in the place of ours.
         argv.extend(["-T", "-e", "none", "-o", "RemoteCommand=none"]);
         if !dial.interactive {
-            // Nobody answers questions. A dead master would hang a dial whatever its timeouts
-            // are; and the ports that the first connection forwards may still be taken.
+            // Nobody answers questions; and the ports that the first connection forwards may
+            // still be taken.
             argv.extend(["-o", "BatchMode=yes"]);
-            argv.extend(["-o", "ControlMaster=no", "-o", "ControlPath=none"]);
             argv.extend(["-o", "ExitOnForwardFailure=no"]);
         } else if dial.again {
             // Until the keys are exchanged, which is what this bounds (ssh_config(5)), ssh asks
@@ -78,10 +95,7 @@ impl SshTransport {
     /// The command line that runs `command` by the far side's login shell on a connection of its
     /// own, asking nobody. `options` come before those of the user.
     pub(super) fn run_argv(&self, options: &[&str], command: &str) -> Vec<OsString> {
-        let (program, arguments) = self
-            .program
-            .split_first()
-            .expect("a transport names its program");
+        let (program, arguments) = self.program();
         let mut argv: Vec<&str> = vec![program];
         for option in options {
             argv.extend(["-o", option]);
@@ -95,6 +109,14 @@ impl SshTransport {
         argv.extend(["-o", "ControlMaster=no", "-o", "ControlPath=none"]);
         argv.extend(["--", &self.destination, command]);
         argv.into_iter().map(OsString::from).collect()
+    }
+
+    fn program(&self) -> (&str, &[String]) {
+        let (program, arguments) = self
+            .program
+            .split_first()
+            .expect("a transport names its program");
+        (program, arguments)
     }
 
     /// The line of a shell that copies this machine's psess to where [`remote_command`] looks.
@@ -178,6 +200,7 @@ mod tests {
             interactive,
             start: true,
             again: false,
+            shares_master: interactive,
         };
         let argv = transport.argv(dial);
         argv.into_iter()
@@ -210,6 +233,7 @@ mod tests {
             interactive: true,
             start: true,
             again: true,
+            shares_master: false,
         };
         let argv = ssh("devbox").argv(dial);
         assert!(argv.iter().any(|word| word == "ConnectTimeout=20"));
@@ -222,6 +246,26 @@ mod tests {
         for option in ["BatchMode=yes", "ControlMaster=no", "ControlPath=none"] {
             assert!(argv.iter().any(|word| word == option), "{option}");
         }
+    }
+
+    /// For ssh the first value of an option counts.
+    #[test]
+    fn a_master_that_the_user_named_is_passed_by_as_well() {
+        let argv = |program: &[&str]| {
+            let program = program.iter().copied().map(str::to_owned).collect();
+            let options = vec!["ControlPath=/tmp/master".to_owned()];
+            argv(
+                &SshTransport::new("devbox".to_owned(), program, options, None),
+                false,
+            )
+        };
+        let around = ["-o", "ControlMaster=no", "-o", "ControlPath=none"];
+        let user = ["-o", "ControlPath=/tmp/master"];
+        let direct = argv(&["/usr/bin/ssh", "-S", "/tmp/master"]);
+        let expected = [&around[..], &["-S", "/tmp/master"], &user].concat();
+        assert_eq!(direct[1..9], expected);
+        let wrapped = argv(&["torsocks", "ssh"]);
+        assert_eq!(wrapped[1..8], [&["ssh"], &around[..], &user].concat());
     }
 
     #[test]

@@ -34,10 +34,7 @@ impl Process {
     #[must_use]
     pub fn all_that_name(path: &Path) -> Vec<Self> {
         let own = std::process::id().cast_signed();
-        let needle = path.as_os_str().as_encoded_bytes();
-        let mentions = |file: PathBuf| {
-            fs::read(file).is_ok_and(|bytes| bytes.windows(needle.len()).any(|w| w == needle))
-        };
+        let mentions = |file: PathBuf| fs::read(file).is_ok_and(|bytes| names(&bytes, path));
         let Ok(folders) = fs::read_dir("/proc") else {
             return Vec::new();
         };
@@ -119,5 +116,36 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
         let (_, fields) = stat.rsplit_once(") ")?;
         Some(fields.split(' ').map(str::to_owned).collect())
+    }
+}
+
+/// Whether `bytes` hold this path: it ends there, or something below it follows. `/tmp/w.1` is not
+/// in `/tmp/w.12`.
+fn names(bytes: &[u8], path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    let mut places = bytes.windows(path.len()).enumerate();
+    places.any(|(at, window)| window == path && !bytes.get(at + path.len()).is_some_and(goes_on))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_not_named_by_a_longer_one() {
+        let path = Path::new("/tmp/pe7.1");
+        for named in [
+            "/tmp/pe7.1",
+            "HOME=/tmp/pe7.1/home",
+            "/tmp/pe7.1:/bin",
+            "/tmp/pe7.1\0X=1",
+        ] {
+            assert!(names(named.as_bytes(), path), "{named}");
+        }
+        for other in ["", "/tmp/pe7", "HOME=/tmp/pe7.12/home", "/tmp/pe7.1x"] {
+            assert!(!names(other.as_bytes(), path), "{other}");
+        }
+        assert!(names(b"/tmp/pe7.12:/tmp/pe7.1", path));
     }
 }
