@@ -20,6 +20,10 @@ const CLEAN_UP: &[u8] = b"\x1b[!p\
     \x1b7\x1b[r\x1b[?69l\x1b8\x0f\x1b(B\x1b)B\x1b[0m\x1b]8;;\x1b\\\
     \x1b[0 q\x1b[?12l\x1b[?25h\r\n";
 
+/// Puts the title aside, and takes back the one put aside last (XTPUSHTITLE, XTPOPTITLE).
+const PUSH_TITLE: &[u8] = b"\x1b[22;0t";
+const POP_TITLE: &[u8] = b"\x1b[23;0t";
+
 /// Ends whatever sequence the output may have stopped in: CAN, then ST.
 const END_SEQUENCE: &[u8] = b"\x18\x1b\\";
 
@@ -31,7 +35,9 @@ pub struct AttachedScreen {
     size: Size,
     /// What the terminal shows, where a banner may have to be taken away from it.
     model: Option<Terminal>,
-    alternate: AlternateWatch,
+    watch: Watch,
+    /// The user's own title is put aside.
+    holds_title: bool,
     /// The banner that shows, and its row from 0.
     banner: Option<(String, u16)>,
     /// Something was written, so that something is to be cleaned up.
@@ -52,7 +58,8 @@ impl AttachedScreen {
             held: HeldString::default(),
             size,
             model: with_model.then(|| Terminal::new(size, limits)),
-            alternate: AlternateWatch::default(),
+            watch: Watch::default(),
+            holds_title: false,
             banner: None,
             touched: false,
         }
@@ -71,17 +78,16 @@ impl AttachedScreen {
             queue,
             held,
             model,
-            alternate,
+            watch,
             ..
         } = self;
         held.pass(bytes, |bytes| {
             queue.push(bytes, true);
+            watch.feed(bytes);
             if let Some(model) = model {
                 model.feed(bytes);
                 // Queries are answered by the terminal itself, or were by the server.
                 model.take_queries();
-            } else {
-                alternate.feed(bytes);
             }
         });
     }
@@ -91,9 +97,17 @@ impl AttachedScreen {
         self.hide_banner();
         self.queue.push(self.held.spoil(), false);
         self.queue.push(&self.held.give_up(), true);
+        // The replay brings them again.
+        let titles = self.pop_titles();
+        self.queue.push(&titles, false);
         match purpose {
-            ReplayPurpose::Attach if !again => self.make_way(),
-            ReplayPurpose::Attach | ReplayPurpose::Update => {}
+            ReplayPurpose::Attach => {
+                self.hold_title();
+                if !again {
+                    self.make_way();
+                }
+            }
+            ReplayPurpose::Update => {}
             ReplayPurpose::CatchUp { skipped_lines: 0 } => {}
             ReplayPurpose::CatchUp { skipped_lines } => self.mark(skipped_lines),
         }
@@ -157,12 +171,29 @@ impl AttachedScreen {
         let leave = known
             .filter(|bytes| !bytes.is_empty())
             .unwrap_or_else(|| self.clean_up());
-        [self.held.spoil(), &leave].concat()
+        let mut titles = self.pop_titles();
+        if std::mem::take(&mut self.holds_title) {
+            titles.extend_from_slice(POP_TITLE);
+        }
+        [self.held.spoil(), &leave, &titles].concat()
+    }
+
+    /// Puts the user's title aside.
+    fn hold_title(&mut self) {
+        if !std::mem::replace(&mut self.holds_title, true) {
+            self.queue.push(PUSH_TITLE, false);
+            self.touched = true;
+        }
+    }
+
+    /// Takes back the titles that the program has put aside.
+    fn pop_titles(&mut self) -> Vec<u8> {
+        POP_TITLE.repeat(std::mem::take(&mut self.watch.titles).into())
     }
 
     fn clean_up(&self) -> Vec<u8> {
         let mut bytes = END_SEQUENCE.to_vec();
-        if self.alternate.shows {
+        if self.watch.shows_alternate {
             bytes.extend_from_slice(b"\x1b[?1049l");
         }
         bytes.extend_from_slice(CLEAN_UP);
@@ -197,42 +228,61 @@ impl AttachedScreen {
     }
 }
 
-/// Knows whether the alternate screen shows: leaving it when it does not would move the cursor
-/// to a place saved long ago.
+/// Knows what has to be undone with the right count: leaving an alternate screen that does not
+/// show would move the cursor to a place saved long ago, and the title comes back from below those
+/// that the program has put aside (with xterm's `smcup`, each full-screen program does).
 #[derive(Debug, Default)]
-struct AlternateWatch {
-    shows: bool,
+struct Watch {
+    shows_alternate: bool,
+    /// Titles that the program has put aside.
+    titles: u8,
     /// The end of what came last, in which a sequence may have begun.
     tail: Vec<u8>,
 }
 
-impl AlternateWatch {
-    /// `CSI ? 1049 h` is the longest of them.
-    const LONGEST: usize = 8;
+impl Watch {
+    /// `CSI 22 ; 0 ; 0 t` is the longest of them.
+    const LONGEST: usize = 10;
 
     fn feed(&mut self, bytes: &[u8]) {
         let start = &bytes[..bytes.len().min(Self::LONGEST)];
-        self.tail.extend_from_slice(start);
-        let tail = std::mem::take(&mut self.tail);
-        self.scan(&tail);
-        self.scan(bytes);
+        let mut seam = std::mem::take(&mut self.tail);
+        let old = seam.len();
+        seam.extend_from_slice(start);
+        self.scan(&seam, old, old);
+        self.scan(bytes, bytes.len(), 0);
         let end = if bytes.len() >= Self::LONGEST {
             bytes
         } else {
-            &tail
+            &seam
         };
         self.tail = end[end.len().saturating_sub(Self::LONGEST - 1)..].to_vec();
     }
 
-    fn scan(&mut self, mut bytes: &[u8]) {
-        while let Some(escape) = memchr::memchr(0x1b, bytes) {
-            bytes = &bytes[escape + 1..];
-            for mode in [&b"[?1049"[..], b"[?1047", b"[?47"] {
-                match bytes.strip_prefix(mode).and_then(<[u8]>::first) {
-                    Some(b'h') => self.shows = true,
-                    Some(b'l') => self.shows = false,
-                    Some(_) | None => {}
+    /// Looks at the sequences that begin before `begin` and end behind `seen`.
+    fn scan(&mut self, bytes: &[u8], begin: usize, seen: usize) {
+        for escape in memchr::memchr_iter(0x1b, &bytes[..begin]) {
+            let Some(rest) = bytes[escape + 1..].strip_prefix(b"[") else {
+                continue;
+            };
+            let is_parameter = |byte: &u8| matches!(byte, b'0'..=b'9' | b';' | b'?');
+            let longest = &rest[..rest.len().min(Self::LONGEST)];
+            let Some(length) = longest.iter().position(|byte| !is_parameter(byte)) else {
+                continue;
+            };
+            if escape + 2 + length < seen {
+                continue;
+            }
+            match (&rest[..length], rest[length]) {
+                (b"?1049" | b"?1047" | b"?47", b'h') => self.shows_alternate = true,
+                (b"?1049" | b"?1047" | b"?47", b'l') => self.shows_alternate = false,
+                (b"22" | b"22;0" | b"22;1" | b"22;2" | b"22;0;0", b't') => {
+                    self.titles = self.titles.saturating_add(1);
                 }
+                (b"23" | b"23;0" | b"23;1" | b"23;2" | b"23;0;0", b't') => {
+                    self.titles = self.titles.saturating_sub(1);
+                }
+                _ => {}
             }
         }
     }
@@ -264,7 +314,7 @@ mod tests {
     fn the_first_replay_overwrites_nothing() {
         let mut screen = screen();
         screen.begin_replay(ReplayPurpose::Attach, false);
-        assert_eq!(screen.queue().pending(), b"\r\x1b[J\n\n\n\n");
+        assert_eq!(screen.queue().pending(), b"\x1b[22;0t\r\x1b[J\n\n\n\n");
         assert_eq!(
             screen.queue().take(8),
             0,
@@ -357,18 +407,45 @@ mod tests {
     }
 
     #[test]
-    fn the_alternate_screen_is_noticed_in_any_chunking() {
-        let stream = b"text\x1b[?1049h vim \x1b[?1049lmore\x1b[?47h";
+    fn what_is_to_be_undone_is_noticed_in_any_chunking() {
+        let stream = b"text\x1b[?1049h\x1b[22;0;0t vim \x1b[?1049l\x1b[23;0;0tmore\x1b[?47h\
+            \x1b[22;2t\x1b[22t\x1b[23;1t\x1b[24t\x1b[22;2t";
         for chunk in 1..stream.len() {
-            let mut watch = AlternateWatch::default();
+            let mut watch = Watch::default();
             let mut seen = vec![false];
             for part in stream.chunks(chunk) {
                 watch.feed(part);
-                seen.push(watch.shows);
+                seen.push(watch.shows_alternate);
             }
-            assert!(watch.shows, "in chunks of {chunk}");
+            assert!(watch.shows_alternate, "in chunks of {chunk}");
+            assert_eq!(watch.titles, 2, "in chunks of {chunk}");
             seen.dedup();
             assert!(chunk > 10 || seen == [false, true, false, true], "{chunk}");
+        }
+    }
+
+    #[test]
+    fn the_users_title_comes_back() {
+        let size = Size::new(4, 40);
+        for with_model in [false, true] {
+            let mut screen = AttachedScreen::new(size, with_model);
+            let mut users = Terminal::new(size, Limits::default());
+            users.feed(b"\x1b]2;mine\x07");
+            screen.begin_replay(ReplayPurpose::Attach, false);
+            // A shell's title, and that of a full-screen program which still runs.
+            let output = b"\x1b]2;shell\x07\x1b[?1049h\x1b[22;0;0t\x1b]2;editor\x07";
+            let mut server = Terminal::new(size, Limits::default());
+            server.feed(output);
+            screen.write(output);
+            for _ in 0..20 {
+                screen.begin_replay(ReplayPurpose::Update, true);
+                screen.write(&server.replay(psess_protocol::message::History::All));
+            }
+            users.feed(screen.queue().pending());
+            assert_eq!(users.title(), "editor");
+            let leave = screen.leave();
+            users.feed(&leave);
+            assert_eq!(users.title(), "mine");
         }
     }
 

@@ -13,9 +13,10 @@ use crossterm::terminal::{disable_raw_mode, enable_raw_mode, is_raw_mode_enabled
 
 /// Takes back what programs commonly switch on: the alternate screen; reports of mouse and focus;
 /// bracketed paste; the kitty keyboard protocol and modifyOtherKeys; application keys; a hidden
-/// cursor; no wrapping; line drawing; colours (xterm ctlseqs). It leaves the cursor where it is.
+/// cursor; no wrapping; line drawing; colours; and the title (xterm ctlseqs). It leaves the cursor
+/// where it is.
 pub const CLEAN: &[u8] = b"\x18\x1b[?1049l\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016l\
-    \x1b[?2004;2026l\x1b[=0u\x1b[>4;0m\x1b[?1l\x1b>\x1b[?25h\x1b[?7h\x1b[4l\x1b(B\x0f\x1b[m";
+    \x1b[?2004;2026l\x1b[=0u\x1b[>4;0m\x1b[?1l\x1b>\x1b[?25h\x1b[?7h\x1b[4l\x1b(B\x0f\x1b[m\x1b[23;0t";
 
 /// The user's terminal in raw mode: keys come singly and unchanged, and nothing is echoed.
 /// Dropping it, and any panic before that, gives back the modes that were found.

@@ -23,6 +23,7 @@ pub mod relay;
 mod roll;
 pub mod session;
 mod session_task;
+mod terminfo;
 
 use std::os::fd::AsFd;
 

@@ -49,6 +49,24 @@ fn the_environment_is_the_clients_with_the_sessions_mark() {
 }
 
 #[test]
+fn a_terminal_that_this_machine_does_not_know_is_named_and_replaced() {
+    let world = world();
+    world.write("home/.terminfo/x/xterm-256color", "");
+    let file = world.path("home/term");
+    let script = format!("echo $TERM > {0}.new; mv {0}.new {0}", file.display());
+    let mut command = world.psess(["new", "-d", "probe", "--", "/bin/sh", "-c", &script]);
+    command.env("TERM", "no-such-terminal");
+    let finished = Finished::of(command);
+    assert_eq!(finished.status, Some(0), "{finished:?}");
+    assert!(
+        finished.stderr.contains("'no-such-terminal'"),
+        "{finished:?}"
+    );
+    let told = eventually("the program's TERM", || fs::read_to_string(&file).ok());
+    assert_eq!(told, "xterm-256color\n");
+}
+
+#[test]
 fn each_session_has_the_environment_of_the_client_that_created_it() {
     let world = world();
     world.succeed(["new", "-d", "first", "--", "sleep", "1000"]);

@@ -12,10 +12,13 @@ use crate::journal::JOURNAL_BYTES;
 use crate::keeper::protocol::{Spawn, SpawnStage, ToKeeper};
 use crate::record::Record;
 use crate::registry::Reply;
+use crate::terminfo;
 
 /// A session that the keeper was asked to start.
 pub(super) struct Spawning {
     record: Record,
+    /// What the user ought to know, each a sentence.
+    warnings: Vec<String>,
     replies: Vec<Reply<Result<Created, Failure>>>,
 }
 
@@ -28,7 +31,7 @@ impl RegistryTask {
         reply: Reply<Result<Created, Failure>>,
     ) -> anyhow::Result<()> {
         if let Some(entry) = self.entries.get(new.id) {
-            let _ = reply.send(Ok(created(&entry.record)));
+            let _ = reply.send(Ok(created(&entry.record, &[])));
             return Ok(());
         }
         if let Some(spawning) = self.spawning.get_mut(&new.id) {
@@ -51,7 +54,8 @@ impl RegistryTask {
         self.point_to_agent(new.id, environment);
         let link = self.agent_link(new.id).entry();
         let overrides = [new.environment.as_slice(), &[link]].concat();
-        let environment = environment::compose(environment, &overrides, (new.id, &name));
+        let mut environment = environment::compose(environment, &overrides, (new.id, &name));
+        let warnings = terminfo::replace_unknown(&mut environment);
         let cwd = environment::working_directory(new.cwd.as_ref(), &environment);
         let size = new.size.clamped();
         let now = unix_time();
@@ -88,6 +92,7 @@ impl RegistryTask {
             new.id,
             Spawning {
                 record,
+                warnings: warnings.into_iter().collect(),
                 replies: vec![reply],
             },
         );
@@ -102,6 +107,7 @@ impl RegistryTask {
     ) -> anyhow::Result<()> {
         let Some(Spawning {
             mut record,
+            warnings,
             replies,
         }) = self.spawning.remove(&session)
         else {
@@ -113,7 +119,7 @@ impl RegistryTask {
         match result {
             Ok(()) => {
                 for reply in replies {
-                    let _ = reply.send(Ok(created(&record)));
+                    let _ = reply.send(Ok(created(&record, &warnings)));
                 }
                 self.save(record)
             }
@@ -138,7 +144,10 @@ impl RegistryTask {
         errno: i32,
         message: String,
     ) {
-        let Some(Spawning { record, replies }) = self.spawning.remove(&session) else {
+        let Some(Spawning {
+            record, replies, ..
+        }) = self.spawning.remove(&session)
+        else {
             return;
         };
         self.agent_link(session).remove();
@@ -158,11 +167,11 @@ impl RegistryTask {
     }
 }
 
-fn created(record: &Record) -> Created {
+fn created(record: &Record, warnings: &[String]) -> Created {
     Created {
         id: record.id,
         name: record.name.clone(),
-        warnings: Vec::new(),
+        warnings: warnings.to_vec(),
     }
 }
 
