@@ -468,7 +468,9 @@ fn forget_drops_what_has_finished_and_nothing_else() {
         (list.contains(", exit 2") && list.contains(", exit 3")).then_some(())
     });
     assert_fails(&world.run(["forget", "build"]), 1, &["build still runs"]);
-    assert_fails(&world.run(["forget", "nosuch"]), 3, &["nosuch"]);
+    assert_fails(&world.run(["forget", "nosuch"]), 3, &["'nosuch'", "list"]);
+    sleeper(&world, "dozen");
+    assert_fails(&world.run(["forget", "do"]), 1, &["done", "dozen"]);
     world.succeed(["forget", "done"]);
     let list = world.succeed(["list"]);
     assert!(!list.contains("done") && list.contains("gone"), "{list}");

@@ -48,8 +48,15 @@ pub async fn run(context: &Context, args: ForgetArgs) -> anyhow::Result<ExitCode
     let mut sessions = server.sessions().await?;
     match &address.session {
         Some(name) => {
-            let found = find(name, sessions);
-            sessions = vec![finished(&server.place(), name, found)?];
+            let place = server.place();
+            let begins = |session: &&SessionSummary| session.name.as_str().starts_with(name);
+            let alike: Vec<String> = sessions
+                .iter()
+                .filter(begins)
+                .map(|session| session.name.to_string())
+                .collect();
+            let found = find(name, sessions).ok_or_else(|| not_found(&place, name, &alike))?;
+            sessions = vec![finished(&place, found)?];
         }
         None => sessions.retain(|session| session.finished.is_some()),
     }
@@ -62,17 +69,23 @@ pub async fn run(context: &Context, args: ForgetArgs) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// In the words that the server has for other commands; `alike` are the names that begin so.
+fn not_found(place: &Place, name: &str, alike: &[String]) -> CommandError {
+    let (status, words) = match alike {
+        [] => {
+            let words = format!("no session '{name}'; 'psess list' shows what there is");
+            (NO_SUCH_SESSION, words)
+        }
+        names => (
+            ERROR,
+            format!("'{name}' may be any of {}", names.join(", ")),
+        ),
+    };
+    CommandError::new(status, place.quote(&words))
+}
+
 /// The session, which must have finished.
-fn finished(
-    place: &Place,
-    name: &str,
-    found: Option<SessionSummary>,
-) -> Result<SessionSummary, CommandError> {
-    let session = found.ok_or_else(|| {
-        let list = "'psess list' shows what there is";
-        let words = format!("no session is meant by '{name}', or several are; {list}");
-        CommandError::new(NO_SUCH_SESSION, place.quote(&words))
-    })?;
+fn finished(place: &Place, session: SessionSummary) -> Result<SessionSummary, CommandError> {
     if session.finished.is_some() {
         return Ok(session);
     }
