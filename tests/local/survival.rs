@@ -151,6 +151,24 @@ fn the_server_is_found_again_when_its_socket_file_was_deleted() {
 }
 
 #[test]
+fn a_removed_directory_is_made_again_with_the_roll_of_sessions() {
+    let world = world();
+    world.succeed(["new", "-d", "work", "--", "sleep", "1000"]);
+    // As by whoever cleans /tmp.
+    fs::remove_dir_all(world.path("psess")).unwrap();
+    eventually("the session is listed again", || {
+        let finished = world.run(["list"]);
+        (finished.status == Some(0) && finished.stdout.contains("work")).then_some(())
+    });
+    assert_eq!(world.role("keeper").len(), 1);
+    world.role("keeper").pop().expect("it runs").kill();
+    eventually("the server and the program are gone", || {
+        world.processes().is_empty().then_some(())
+    });
+    assert_eq!(count(&world, "lost: its keeper was killed"), 1);
+}
+
+#[test]
 fn a_directory_that_others_may_write_to_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let world = world();

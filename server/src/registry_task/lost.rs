@@ -29,6 +29,13 @@ impl RegistryTask {
         }
     }
 
+    /// Enters all sessions on a roll that has none of them.
+    pub(super) fn write_roll(&self) {
+        for entry in self.entries.in_order() {
+            self.enter_on_roll(&entry.record);
+        }
+    }
+
     /// The roll beside the socket.
     pub(super) fn roll(&self) -> Option<Roll> {
         let directory = self.listeners.borrow().directory()?;

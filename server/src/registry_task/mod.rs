@@ -150,6 +150,8 @@ impl RegistryTask {
             ToServer::Listener { .. } => {
                 self.listeners
                     .send_replace(Listening::On(listener_of(fds)?));
+                // The directory is new, or was emptied.
+                self.write_roll();
             }
             ToServer::Session(held) => self.adopt(held, fds),
             ToServer::Ready { .. } => bail!("the keeper is ready twice"),
