@@ -2,7 +2,7 @@
 //! whoever reads from any offset on knows what must stand there.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::pace;
@@ -93,6 +93,7 @@ fn picture(number: u64) -> Vec<u8> {
 /// Runs a program until the file `stop` is there; the file `pace` says how far its reader is.
 pub(crate) fn run(name: &str, stop: &Path, pace: &Path) {
     raw_mode();
+    std::fs::write(ready_file(pace), "").expect("a file can be written in the test's folder");
     let mut out = std::io::stdout().lock();
     let mut print = |bytes: &[u8]| {
         if out.write_all(bytes).is_err() {
@@ -136,6 +137,11 @@ pub(crate) fn run(name: &str, stop: &Path, pace: &Path) {
         }
         other => panic!("there is no program '{other}'"),
     }
+}
+
+/// Is there once the program has the terminal to itself: what is typed before, the kernel echoes.
+pub(crate) fn ready_file(pace: &Path) -> PathBuf {
+    pace.with_extension("ready")
 }
 
 /// What is printed and typed arrives as it is.

@@ -15,7 +15,7 @@ use psess_protocol::rendezvous::Directory;
 use psess_protocol::size::Size;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::program::Program;
+use super::program::{Program, ready_file};
 use super::wire::Wire;
 
 pub(crate) const SIZE: Size = Size {
@@ -163,10 +163,19 @@ impl World {
         self.folder.join(name).with_extension("pace")
     }
 
-    /// Starts a session.
+    /// Starts a session, whose program may be typed to.
     pub(crate) fn start(&self, name: &str, program: Program) -> SessionId {
         let (id, created) = self.try_start(name, program);
         assert!(matches!(created, ServerMessage::Created(_)), "{created:?}");
+        let ready = ready_file(&self.pace_file(name));
+        let deadline = Instant::now() + PATIENCE;
+        while !ready.exists() {
+            assert!(
+                Instant::now() < deadline,
+                "the program of {name} is not ready"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
         id
     }
 
