@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use psess_protocol::frame::{Decoder, Frame};
 use psess_protocol::identity::{ClientId, Generation, SessionId};
 use psess_protocol::message::{Attach, ClientMessage, History, Target};
 use psess_protocol::offset::Offset;
@@ -150,6 +151,43 @@ fn what_a_slow_client_holds_is_given_back_once_it_has_it_or_leaves() {
             session.handle_message(now, CONNECTION, &message).unwrap();
         }
         assert!(log(&session) <= USUAL, "{leaves}: {}", log(&session));
+    }
+}
+
+#[test]
+fn what_is_on_its_way_to_a_slow_client_is_kept_for_when_the_server_dies() {
+    let (mut session, now) = session();
+    attach(&mut session, now, 1, None);
+    print(&mut session, now, 20 * MIB);
+    let end = 20 * MIB / 4000 * 4000;
+    let mut written = 0;
+    loop {
+        let mut wire = Vec::new();
+        let _ = session.poll_transmit(now, CONNECTION, &mut wire);
+        let Some(Offset(first)) = first_output(&wire) else {
+            break;
+        };
+        // Nothing of this has left the server yet.
+        let start = end - log(&session);
+        assert!(start <= first, "{first} is on its way, and {start} kept");
+        written += wire.len() as u64;
+        let message = ClientMessage::Written(written);
+        session.handle_message(now, CONNECTION, &message).unwrap();
+    }
+    assert!(written > 19 * MIB);
+}
+
+/// Where the output begins that is sent.
+fn first_output(wire: &[u8]) -> Option<Offset> {
+    let mut decoder = Decoder::new();
+    let mut rest = wire;
+    loop {
+        match decoder.next().unwrap() {
+            Some(Frame::Output(offset, _)) => return Some(offset),
+            Some(Frame::Message(_) | Frame::Replay(_) | Frame::Input(..)) => {}
+            None if rest.is_empty() => return None,
+            None => rest = &rest[decoder.feed(rest)..],
+        }
     }
 }
 

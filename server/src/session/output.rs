@@ -9,7 +9,7 @@ use psess_protocol::terminal::{Limits, Terminal};
 
 use super::ConnectionId;
 use super::Session;
-use super::attachment::Attachment;
+use super::credit::MAX_WINDOW;
 use super::shadow::{Next, Shadow};
 use crate::input_queue::NO_CLIENT;
 use crate::journal::{Handling, MAX_CHECKPOINT_BYTES};
@@ -170,10 +170,12 @@ impl Session {
             return;
         }
         let end = self.journal.log.end();
+        // What was sent last may still be here when this server dies.
+        let arrived = |Offset(sent): Offset| Offset(sent.saturating_sub(MAX_WINDOW));
         let needed = self
             .attachments
             .values()
-            .filter_map(Attachment::position)
+            .filter_map(|attachment| attachment.position().map(arrived))
             .chain(self.held.map(|(offset, _)| offset))
             .chain([
                 self.journal.checkpoint_offset(),
