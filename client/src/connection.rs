@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::task::{Context, Poll, Waker, ready};
 
 use psess_protocol::codec::{self, CodecError};
@@ -9,8 +10,9 @@ use psess_protocol::frame::{self, Decoder, Kind};
 use psess_protocol::hello::Hello;
 use psess_protocol::identity::Generation;
 use psess_protocol::message::ClientMessage;
-use psess_protocol::offset::InputOffset;
+use psess_protocol::offset::{InputOffset, Offset};
 
+use crate::lending::Lending;
 use crate::transport::end::PipeEnd;
 use crate::transport::pipe::Pipe;
 
@@ -26,6 +28,8 @@ pub struct Connection {
     pipe: Pipe,
     /// Frames on their way: bounded, as input in flight is, and control messages are few.
     outgoing: Vec<u8>,
+    /// The user's terminal, where it is lent to the server.
+    lending: Option<Lending>,
     /// Writing failed: only what the server already said is still read.
     is_deaf: bool,
 }
@@ -40,6 +44,7 @@ impl Connection {
             server,
             pipe,
             outgoing: Vec::new(),
+            lending: None,
             is_deaf: false,
         }
     }
@@ -66,6 +71,28 @@ impl Connection {
         let body = codec::encode(message)?;
         frame::encode(Kind::Message, &[&body], &mut self.outgoing);
         Ok(())
+    }
+
+    /// Lends the user's terminal to a server on this machine, before attaching and before anything
+    /// else is queued. A server that cannot take it sends all output to us.
+    ///
+    /// # Errors
+    /// When the message cannot be encoded.
+    pub fn lend(&mut self, terminal: BorrowedFd<'_>) -> Result<(), CodecError> {
+        let request = ClientMessage::Lend;
+        if !self.understands(&request) {
+            return Ok(());
+        }
+        let mut frame = Vec::new();
+        frame::encode(Kind::Message, &[&codec::encode(&request)?], &mut frame);
+        // So few bytes go whole or not at all.
+        self.lending = Lending::begin(self.pipe.writer.as_fd(), &frame, terminal).ok();
+        Ok(())
+    }
+
+    /// Up to where the server wrote output straight to the user's terminal, if it did.
+    pub fn lent_written(&mut self) -> Option<Offset> {
+        self.lending.as_mut()?.written()
     }
 
     /// Queues typed bytes.

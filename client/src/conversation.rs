@@ -189,7 +189,8 @@ impl Conversation {
             Capability::Environment
             | Capability::Usage
             | Capability::Ending
-            | Capability::Unwritten => "run 'psess server restart'",
+            | Capability::Unwritten
+            | Capability::Lending => "run 'psess server restart'",
         };
         let words = format!(
             "the server is older (psess {}) and cannot {missing}: upgrade psess there, then {replace}",

@@ -20,6 +20,7 @@ pub mod greeting;
 pub mod handshake;
 pub mod held_string;
 pub mod keys;
+pub mod lending;
 pub mod line_rate;
 pub mod network_watch;
 pub mod output_queue;

@@ -162,6 +162,12 @@ impl Sink {
     }
 }
 
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 /// Nothing is kept back, and dropping closes.
 impl AsyncWrite for Sink {
     fn poll_write(

@@ -17,6 +17,8 @@ pub enum Capability {
     Ending = 3,
     /// Knows [`ClientMessage::Unwritten`](crate::message::ClientMessage::Unwritten).
     Unwritten = 4,
+    /// Knows [`ClientMessage::Lend`](crate::message::ClientMessage::Lend).
+    Lending = 5,
 }
 
 impl Capability {
@@ -25,7 +27,8 @@ impl Capability {
         | Self::Environment.bit()
         | Self::Usage.bit()
         | Self::Ending.bit()
-        | Self::Unwritten.bit();
+        | Self::Unwritten.bit()
+        | Self::Lending.bit();
 
     /// Its bit in a hello.
     #[must_use]
@@ -43,6 +46,7 @@ impl fmt::Display for Capability {
             Self::Usage => "tell how much memory its sessions take",
             Self::Ending => "tell how it saw a connection end",
             Self::Unwritten => "count what a terminal has not taken yet",
+            Self::Lending => "write to a terminal that is lent to it",
         })
     }
 }

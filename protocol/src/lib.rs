@@ -11,6 +11,7 @@ pub mod frame;
 pub mod heartbeat;
 pub mod hello;
 pub mod identity;
+pub mod lending;
 pub mod link;
 pub mod message;
 pub mod name;

@@ -94,6 +94,12 @@ pub enum ClientMessage {
     /// for the user's terminal. They count for this link as if it had sent them first: they use up
     /// its credit, and are part of what `Written` tells. No answer; the last one counts.
     Unwritten(u32),
+
+    /// Before `Attach`, on a unix socket: lends the user's terminal to the server, which may then
+    /// write plain output to it by itself, whenever `Written` has told all that was sent. Two
+    /// descriptors come along: the terminal, and a socket on which the server tells how far it is
+    /// (see [`crate::lending`]). No answer.
+    Lend,
 }
 
 impl ClientMessage {
@@ -106,6 +112,7 @@ impl ClientMessage {
             Self::AskUsage => Some(Capability::Usage),
             Self::AskEnding => Some(Capability::Ending),
             Self::Unwritten(_) => Some(Capability::Unwritten),
+            Self::Lend => Some(Capability::Lending),
             Self::Environment(_)
             | Self::New(_)
             | Self::Attach(_)

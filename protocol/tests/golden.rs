@@ -78,6 +78,7 @@ fn client_messages() -> Vec<ClientMessage> {
         ClientMessage::AskUsage,
         ClientMessage::AskEnding,
         ClientMessage::Unwritten(300_000),
+        ClientMessage::Lend,
     ]
 }
 

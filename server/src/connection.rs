@@ -2,6 +2,7 @@
 //! their way to the session.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use psess_descriptor::{Sink, Source};
@@ -15,7 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::environment;
+use crate::lent_terminal::Loan;
 use crate::registry::{Registry, Request};
+use crate::rights;
 use crate::session::ConnectionId;
 use crate::session_task::{Arrival, Event, encode};
 
@@ -60,11 +63,13 @@ impl Connection {
             output: Some(output),
             environment,
             unwritten: 0,
+            loan: None,
             registry,
         };
         let result = async {
             let mut reader = Reader {
                 input,
+                descriptors: relay.is_none().then(Vec::new),
                 relay,
                 decoder: Decoder::new(),
             };
@@ -86,6 +91,8 @@ struct Reader {
     /// the output behind, but nobody who passes on input.
     relay: Option<Source>,
     decoder: Decoder,
+    /// Descriptors that came, where some may come: before the client is attached.
+    descriptors: Option<Vec<OwnedFd>>,
 }
 
 impl Reader {
@@ -111,6 +118,13 @@ impl Reader {
         Ok(())
     }
 
+    /// What the client lent, if that came as a whole.
+    fn loan(&mut self) -> Option<Loan> {
+        let descriptors = std::mem::take(self.descriptors.as_mut()?);
+        let [terminal, progress] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
+        Some(Loan { terminal, progress })
+    }
+
     /// The next frame of interest, `None` at the end.
     async fn next(&mut self) -> io::Result<Option<Incoming>> {
         loop {
@@ -127,10 +141,16 @@ impl Reader {
                 }
                 None => {}
             }
-            let read = tokio::select! {
-                biased;
-                read = self.input.read(self.decoder.spare()) => read?,
-                () = ended(self.relay.as_ref()) => 0,
+            let read = match &mut self.descriptors {
+                Some(descriptors) if descriptors.len() <= rights::MOST => {
+                    rights::receive(&self.input, self.decoder.spare(), descriptors).await?
+                }
+                Some(_) => return Err(io::Error::other("more descriptors than anybody needs")),
+                None => tokio::select! {
+                    biased;
+                    read = self.input.read(self.decoder.spare()) => read?,
+                    () = ended(self.relay.as_ref()) => 0,
+                },
             };
             if read == 0 {
                 return Ok(None);
@@ -161,6 +181,8 @@ struct Requests {
     environment: Vec<ByteString>,
     /// Terminal bytes of earlier connections that the client still has.
     unwritten: u32,
+    /// The client's terminal, where it lent that.
+    loan: Option<Loan>,
     registry: Registry,
 }
 
@@ -168,6 +190,7 @@ impl Requests {
     async fn serve(&mut self, reader: &mut Reader) -> io::Result<()> {
         while let Some(incoming) = reader.next().await? {
             match incoming {
+                Incoming::Message(ClientMessage::Lend) => self.loan = reader.loan(),
                 Incoming::Message(ClientMessage::Attach(attach)) => {
                     if let Some((session, open)) = self.attach(attach).await? {
                         return self.forward(reader, session, open).await;
@@ -208,6 +231,7 @@ impl Requests {
             unwritten: self.unwritten,
             output,
             open,
+            loan: self.loan.take(),
         };
         // A session that just ended drops the arrival, and with it the connection.
         let _ = session.send(Event::Attach(Box::new(arrival))).await;
@@ -221,6 +245,7 @@ impl Requests {
         session: mpsc::Sender<Event>,
         mut closed: oneshot::Receiver<()>,
     ) -> io::Result<()> {
+        reader.descriptors = None;
         let result = loop {
             let incoming = tokio::select! {
                 incoming = reader.next() => incoming,
@@ -300,7 +325,8 @@ impl Requests {
             | ClientMessage::Written(_)
             | ClientMessage::Detach
             | ClientMessage::Redraw
-            | ClientMessage::AskEnding => ServerMessage::Failed(Failure {
+            | ClientMessage::AskEnding
+            | ClientMessage::Lend => ServerMessage::Failed(Failure {
                 kind: FailureKind::Protocol,
                 message: "this connection is not attached to a session".to_owned(),
             }),

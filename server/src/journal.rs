@@ -14,13 +14,14 @@
 //! The file is sparse: only what was written takes memory. The keeper never looks inside.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use psess_protocol::identity::ClientId;
+use psess_protocol::lending::Ring;
 use psess_protocol::offset::{InputOffset, Offset};
 use psess_protocol::size::Size;
-use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, fallocate, ftruncate, memfd_create};
 use rustix::io::{Errno, pread, pwrite};
 
 use crate::input_queue::InputQueue;
@@ -186,6 +187,21 @@ impl Journal {
             self.file.try_clone()?,
             self.input.file().try_clone_to_owned()?,
         ))
+    }
+
+    /// The file with the log's ring, opened anew, so that its offset is its own; and where in it
+    /// the ring lies.
+    ///
+    /// # Errors
+    /// When it cannot be opened: there is no /proc, say.
+    pub(crate) fn open_log(&self) -> io::Result<(OwnedFd, Ring)> {
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let ring = Ring {
+            start: HEADER_BYTES,
+            length: RING_BYTES as u64,
+        };
+        Ok((file, ring))
     }
 
     /// Memory that its files take now, in bytes.

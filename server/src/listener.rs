@@ -3,20 +3,15 @@
 
 use std::ffi::OsStr;
 use std::future::poll_fn;
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::task::Poll;
 use std::time::Duration;
 
 use psess_descriptor::{Sink, Source};
 use psess_protocol::message::ByteString;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, accept_with, recvmsg,
-    sockopt,
-};
+use rustix::net::{RecvFlags, SocketFlags, accept_with, sockopt};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -24,6 +19,7 @@ use crate::connection::Connection;
 use crate::registry::{Registry, Request};
 use crate::registry_task::Listening;
 use crate::relay;
+use crate::rights;
 use crate::session::ConnectionId;
 
 /// A relay that has not said all by then is closed.
@@ -174,8 +170,10 @@ async fn first_words(socket: &Source) -> io::Result<FirstWords> {
     }
     let mut descriptors = Vec::new();
     let mut body = Vec::new();
+    let mut chunk = vec![0; 16 << 10];
     loop {
-        let read = receive(socket, &mut body, &mut descriptors).await?;
+        let read = rights::receive(socket, &mut chunk, &mut descriptors).await?;
+        body.extend_from_slice(&chunk[..read]);
         if read == 0 || body.len() > relay::MAX_PREAMBLE {
             return Err(io::Error::other(
                 "a relay that breaks off, or says too much",
@@ -191,29 +189,4 @@ async fn first_words(socket: &Source) -> io::Result<FirstWords> {
             });
         }
     }
-}
-
-async fn receive(
-    socket: &Source,
-    body: &mut Vec<u8>,
-    descriptors: &mut Vec<OwnedFd>,
-) -> io::Result<usize> {
-    let mut chunk = vec![0; 16 << 10];
-    let read = poll_fn(|cx| -> Poll<io::Result<usize>> {
-        socket.poll_io(cx, |fd| {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-            let mut chunks = [IoSliceMut::new(&mut chunk)];
-            let received = recvmsg(fd, &mut chunks, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
-            for message in ancillary.drain() {
-                if let RecvAncillaryMessage::ScmRights(rights) = message {
-                    descriptors.extend(rights);
-                }
-            }
-            Ok(received.bytes)
-        })
-    })
-    .await?;
-    body.extend_from_slice(&chunk[..read]);
-    Ok(read)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use psess_descriptor::{Blockage, Sink, Source};
@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 
 use crate::clock::unix_time;
+use crate::lent_terminal::{LentTerminal, Loan};
 use crate::pty;
 use crate::record::Record;
 use crate::registry::{Registry, Request};
@@ -69,15 +70,26 @@ pub(crate) struct Arrival {
     pub(crate) output: Sink,
     /// Dropped when the connection is to end: its reader stops then.
     pub(crate) open: oneshot::Sender<()>,
+    /// The client's terminal, where it is lent to us.
+    pub(crate) loan: Option<Loan>,
 }
 
 /// An attached connection's write side.
 struct Client {
     output: Sink,
     _open: oneshot::Sender<()>,
+    lent: Option<LentTerminal>,
     pending: Vec<u8>,
     written: usize,
     closing: bool,
+}
+
+impl Client {
+    /// Whether its socket, or the terminal that it lent, took less than there was.
+    fn is_blocked(&self) -> bool {
+        let lent = self.lent.as_ref();
+        self.written < self.pending.len() || lent.is_some_and(LentTerminal::is_blocked)
+    }
 }
 
 /// A session that runs.
@@ -189,10 +201,12 @@ impl SessionTask {
             unwritten,
             output,
             open,
+            loan,
         } = arrival;
         let mut client = Client {
             output,
             _open: open,
+            lent: None,
             pending: Vec::new(),
             written: 0,
             closing: false,
@@ -203,6 +217,8 @@ impl SessionTask {
             Ok(()) => {
                 self.session.record.attached = unix_time();
                 self.save();
+                client.lent = loan.and_then(|loan| self.borrow(loan));
+                self.session.set_lent(connection, client.lent.is_some());
             }
             Err(failure) => {
                 encode(&ServerMessage::Failed(failure), &mut client.pending);
@@ -213,6 +229,12 @@ impl SessionTask {
         while let Some(connection) = self.session.poll_closed() {
             self.clients.remove(&connection);
         }
+    }
+
+    /// Takes a terminal; without it, the client writes all there is.
+    fn borrow(&self, loan: Loan) -> Option<LentTerminal> {
+        let (log, ring) = self.session.open_log().ok()?;
+        LentTerminal::new(loan, log, ring).ok()
     }
 
     fn close_on_failure(&mut self, connection: ConnectionId, result: Result<(), Failure>) {
@@ -264,7 +286,11 @@ impl SessionTask {
                 client.closing = next == Transmit::ThenClose;
                 if client.pending.is_empty() && !client.closing {
                     client.pending.shrink_to(4096);
-                    return Poll::Ready(());
+                    match self.poll_direct(connection, cx) {
+                        Poll::Ready(true) => {}
+                        Poll::Ready(false) => return Poll::Ready(()),
+                        Poll::Pending => return Poll::Pending,
+                    }
                 }
                 continue;
             }
@@ -282,6 +308,27 @@ impl SessionTask {
         }
     }
 
+    /// Writes to the terminal that a client lent: whether there was something to write.
+    fn poll_direct(&mut self, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<bool> {
+        let client = self.clients.get_mut(&connection);
+        let Some(lent) = client.and_then(|client| client.lent.as_mut()) else {
+            return Poll::Ready(false);
+        };
+        let Some((position, length)) = self.session.poll_direct(connection) else {
+            lent.unblock();
+            return Poll::Ready(false);
+        };
+        match ready!(lent.poll_write(cx, position, length)) {
+            Ok(written) => self.session.handle_direct(connection, written),
+            // What is wrong with it, the client will see as well.
+            Err(error) => {
+                tracing::debug!("a lent terminal cannot be written: {error}");
+                self.session.set_lent(connection, false);
+            }
+        }
+        Poll::Ready(true)
+    }
+
     /// Ready once the pty, or a client that was blocked, was read or written.
     fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
         let written = self.poll_clients(cx).map(|()| Woken::Written);
@@ -296,7 +343,7 @@ impl SessionTask {
         let blocked: Vec<_> = self
             .clients
             .iter()
-            .filter(|(_, client)| client.written < client.pending.len())
+            .filter(|(_, client)| client.is_blocked())
             .map(|(connection, _)| *connection)
             .collect();
         let mut any = Poll::Pending;

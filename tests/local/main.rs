@@ -4,6 +4,7 @@ mod attach;
 mod clients;
 mod commands;
 mod environment;
+mod lending;
 mod login;
 mod memory;
 mod survival;

@@ -1,6 +1,7 @@
 //! What the link wants done with connections, and what they bring.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -27,6 +28,7 @@ impl AttachedClient {
                     interactive,
                 } => self.dial(generation, interactive),
                 Action::Close(generation) => {
+                    self.take_lent_into_account(generation);
                     self.recorder.handle_given_up(now, generation);
                     self.connections
                         .retain(|connection| connection.generation != generation);
@@ -123,6 +125,11 @@ impl AttachedClient {
                     self.screen.queue().push(line.as_bytes(), false);
                 }
                 let mut connection = dialled.connection;
+                if self.transport.is_local() {
+                    connection
+                        .lend(self.tty.shown.as_fd())
+                        .context("cannot send a message to the server")?;
+                }
                 // Its answer comes before the one to the attach request, and costs no time.
                 connection
                     .send(&ClientMessage::Status)
@@ -146,6 +153,7 @@ impl AttachedClient {
         generation: Generation,
         result: io::Result<usize>,
     ) {
+        self.take_lent_into_account(generation);
         let is_open = matches!(result, Ok(1..));
         if is_open {
             self.recorder.handle_received(now, generation);
@@ -173,6 +181,17 @@ impl AttachedClient {
             self.recorder.handle_closed(now, connection);
         }
         self.link.handle_closed(now, generation, closed);
+    }
+
+    /// What the server wrote straight to the terminal comes before all that it sends now, and
+    /// before whatever a successor of it sends.
+    fn take_lent_into_account(&mut self, generation: Generation) {
+        let written = self
+            .connection(generation)
+            .and_then(Connection::lent_written);
+        if let Some(offset) = written {
+            self.link.handle_lent_written(offset);
+        }
     }
 
     /// Takes all whole frames that came on a connection.

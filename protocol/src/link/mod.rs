@@ -152,7 +152,10 @@ impl Link {
             is_full: false,
             asking: false,
             output: OutputPosition::default(),
-            credit: Credit::default(),
+            credit: match options.reach {
+                Reach::Local => Credit::to_the_last_byte(),
+                Reach::Remote => Credit::default(),
+            },
             redrawing: false,
             has_picture: false,
             told_size: options.size,

@@ -77,6 +77,13 @@ impl OutputPosition {
         fits
     }
 
+    /// The server wrote output before `offset` straight to the terminal.
+    pub fn advance(&mut self, offset: Offset) {
+        if let Shown::UpTo(shown) = &mut self.shown {
+            *shown = (*shown).max(offset);
+        }
+    }
+
     /// A replay was announced. One that was not whole is given up: the new one draws all that
     /// it would have drawn.
     pub fn begin_replay(&mut self, replay: Replay) {
@@ -107,8 +114,10 @@ impl OutputPosition {
 }
 
 /// Terminal bytes of one connection that the user's terminal took, for `ClientMessage::Written`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Credit {
+    /// Fewer bytes than this are not acknowledged.
+    least: u64,
     /// Bytes still in the terminal's queue that came on earlier connections, and of which the
     /// server does not know.
     earlier: u64,
@@ -119,7 +128,30 @@ pub struct Credit {
     acknowledged_at: Option<Instant>,
 }
 
+impl Default for Credit {
+    fn default() -> Self {
+        Self {
+            least: LEAST_ACKNOWLEDGED,
+            earlier: 0,
+            received: 0,
+            written: 0,
+            acknowledged: 0,
+            acknowledged_at: None,
+        }
+    }
+}
+
 impl Credit {
+    /// For a server that is lent the terminal, and writes to it when it knows that nothing else
+    /// is under way: all bytes are acknowledged.
+    #[must_use]
+    pub fn to_the_last_byte() -> Self {
+        Self {
+            least: 1,
+            ..Self::default()
+        }
+    }
+
     /// Bytes that are still queued for the terminal.
     #[must_use]
     pub fn queued(&self) -> u64 {
@@ -134,6 +166,7 @@ impl Credit {
         Self {
             earlier: self.queued() - counted,
             received: counted,
+            least: self.least,
             ..Self::default()
         }
     }
@@ -167,7 +200,7 @@ impl Credit {
         let at = self
             .acknowledged_at
             .map_or(now, |at| at + timing.acknowledge_apart);
-        (self.unsaid() >= LEAST_ACKNOWLEDGED).then_some(at)
+        (self.unsaid() >= self.least).then_some(at)
     }
 
     /// Bytes that the terminal took since the last acknowledgement.
@@ -227,6 +260,21 @@ mod tests {
         assert!(!position.output(Offset(8), 1));
         assert!(!position.output(Offset(6), 1));
         assert!(position.output(Offset(7), 1));
+    }
+
+    #[test]
+    fn what_the_server_wrote_itself_counts_as_shown() {
+        let mut position = OutputPosition::default();
+        position.advance(Offset(9));
+        assert_eq!(position.resumable(), None);
+        position.begin_replay(replay(1, Some(Offset(7))));
+        position.advance(Offset(9));
+        assert!(position.replay(1));
+        assert_eq!(position.resumable(), Some(Offset(7)));
+        position.advance(Offset(6));
+        assert!(!position.output(Offset(9), 1));
+        position.advance(Offset(9));
+        assert!(position.output(Offset(9), 1));
     }
 
     const KIB: usize = 1 << 10;

@@ -7,6 +7,7 @@ use super::banner::Trying;
 use super::dials::Dials;
 use super::{INPUT_CHUNK_BYTES, Link};
 use crate::message::{ClientMessage, DetachReason};
+use crate::offset::Offset;
 use crate::size::Size;
 
 impl Link {
@@ -58,6 +59,11 @@ impl Link {
     /// [`Link::handle_replay`] let through.
     pub fn handle_written(&mut self, bytes: usize) {
         self.credit.handle_written(bytes);
+    }
+
+    /// The server wrote output before `offset` straight to the user's terminal.
+    pub fn handle_lent_written(&mut self, offset: Offset) {
+        self.output.advance(offset);
     }
 
     /// The user's terminal has another size.

@@ -30,6 +30,12 @@ enum Place {
 }
 
 impl PlainScan {
+    /// Whether a control sequence was begun and is not whole.
+    #[must_use]
+    pub fn is_in_sequence(&self) -> bool {
+        matches!(self.place, Place::Escape | Place::Sequence(_))
+    }
+
     /// Whether everything that came since the scan began, `bytes` last, is plain. Once it is not,
     /// the next scan begins where the terminal is between characters and sequences.
     #[must_use]

@@ -32,6 +32,9 @@ const SUSPECT: Duration = Duration::from_secs(5);
 /// Terminal bytes in one frame: more would make others wait for their echo.
 const CHUNK: usize = 16 << 10;
 
+/// For so much plain output it is worth waiting until the client has written what is under way.
+const WORTH_WAITING: u64 = 64 << 10;
+
 /// A client attached to a session.
 #[derive(Debug)]
 pub(crate) struct Attachment {
@@ -52,6 +55,8 @@ pub(crate) struct Attachment {
     closing: bool,
     told_outcome: bool,
     next_draw: Option<Instant>,
+    /// Plain output is written straight to its terminal.
+    is_lent: bool,
     /// What was handed out last is still being written: nothing is due before that is done.
     is_writing: bool,
 }
@@ -77,6 +82,17 @@ enum Cursor {
     },
     /// Its terminal has another size: it is shown a picture.
     View(Picture),
+}
+
+/// Whether output passes the client by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direct {
+    /// No: it is sent.
+    No,
+    /// When the client has written what is under way.
+    Soon,
+    /// Yes, from here on.
+    From(Offset),
 }
 
 /// What follows a replay.
@@ -108,7 +124,40 @@ impl Attachment {
             closing: false,
             told_outcome: false,
             next_draw: None,
+            is_lent: false,
             is_writing: false,
+        }
+    }
+
+    /// Its terminal is lent to us, or that has an end.
+    pub(crate) fn set_lent(&mut self, is_lent: bool) {
+        self.is_lent = is_lent;
+    }
+
+    /// Whether output is to be written straight to its terminal, and from where on: where the
+    /// client has written all that it was sent, and what follows is plain.
+    pub(crate) fn direct(&self, log: &OutputLog, shadow: &Shadow) -> Direct {
+        let position = match self.cursor {
+            Cursor::Log(position) => position,
+            Cursor::Replay { .. } | Cursor::View(_) => return Direct::No,
+        };
+        let waits = log.start() <= position && position < log.end();
+        if !self.is_lent || !waits || self.closing || !shadow.is_plain_from(position) {
+            return Direct::No;
+        }
+        if self.credit.is_all_written() {
+            Direct::From(position)
+        } else if log.end().bytes_since(shadow.plain_from()) >= WORTH_WAITING {
+            Direct::Soon
+        } else {
+            Direct::No
+        }
+    }
+
+    /// So many bytes were written straight to its terminal.
+    pub(crate) fn handle_direct(&mut self, bytes: usize) {
+        if let Cursor::Log(position) = &mut self.cursor {
+            *position = position.advanced_by(bytes);
         }
     }
 
@@ -302,10 +351,12 @@ impl Attachment {
         out: &mut Vec<u8>,
     ) -> bool {
         let before = out.len();
-        let soon = self.closing || self.has_output(log) || !self.messages.is_empty();
+        let is_direct = self.direct(log, shadow) != Direct::No;
+        let sends = self.has_output(log) && !is_direct;
+        let soon = self.closing || sends || !self.messages.is_empty();
         self.send_report(if soon { None } else { Some(now) });
         out.append(&mut self.messages);
-        while !self.closing && out.len() < enough {
+        while !self.closing && !is_direct && out.len() < enough {
             let room = self.credit.available().min(CHUNK);
             let (sent, next) = match &mut self.cursor {
                 Cursor::Log(position) => {

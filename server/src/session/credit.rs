@@ -80,6 +80,12 @@ impl Credit {
         (self.written + self.window).saturating_sub(self.sent) as usize
     }
 
+    /// Whether the client wrote all that it was sent.
+    #[must_use]
+    pub(super) fn is_all_written(&self) -> bool {
+        self.written == self.sent
+    }
+
     /// So many terminal bytes were sent.
     pub(crate) fn handle_sent(&mut self, now: Instant, bytes: usize) {
         self.sent += bytes as u64;

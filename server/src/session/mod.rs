@@ -7,6 +7,7 @@
 mod attaching;
 mod attachment;
 mod credit;
+mod direct;
 mod input;
 mod milestone;
 mod output;
@@ -152,6 +153,7 @@ impl Session {
                 attachment.send(&ServerMessage::Ending(ending));
             }
             ClientMessage::Environment(_)
+            | ClientMessage::Lend
             | ClientMessage::New(_)
             | ClientMessage::Attach(_)
             | ClientMessage::List

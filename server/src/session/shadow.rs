@@ -34,6 +34,8 @@ pub(super) struct Shadow {
     /// Something was skimmed: what the terminal shows is nonsense until it is fed the rest.
     is_hollow: bool,
     scan: PlainScan,
+    /// All output from here on is plain.
+    plain_from: Offset,
     last_output: Option<Instant>,
     /// When it is fed what it is behind by, unless it is needed before.
     due: Option<Instant>,
@@ -59,6 +61,7 @@ impl Shadow {
             is_behind: false,
             is_hollow: false,
             scan: PlainScan::default(),
+            plain_from: position,
             last_output: None,
             due: None,
         }
@@ -76,6 +79,7 @@ impl Shadow {
         let between = self.is_behind || self.terminal.is_at_ground();
         self.is_behind = true;
         if !between || !self.scan.is_plain(bytes) {
+            self.plain_from = log.end();
             return Next::Feed;
         }
         self.due = Some(if is_burst { now + REST } else { now });
@@ -88,6 +92,17 @@ impl Shadow {
     /// Output came that is not to be looked at.
     pub(super) fn pass(&mut self, log: &OutputLog) {
         self.position = log.end();
+        self.plain_from = log.end();
+    }
+
+    /// From where on all output is plain.
+    pub(super) fn plain_from(&self) -> Offset {
+        self.plain_from
+    }
+
+    /// Whether all output from `position` on is plain, and no sequence in it is cut off.
+    pub(super) fn is_plain_from(&self, position: Offset) -> bool {
+        position >= self.plain_from && !self.scan.is_in_sequence()
     }
 
     /// When the terminal is to be fed.

@@ -1,0 +1,92 @@
+//! The user's terminal, lent to the server of this machine: it writes plain output to it by
+//! itself, and this knows how far it is.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use psess_protocol::lending::Ring;
+use psess_protocol::offset::Offset;
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::pread;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+/// A terminal that is lent.
+#[derive(Debug)]
+pub struct Lending {
+    /// Where the server hands over what tells how far it is.
+    socket: OwnedFd,
+    progress: Option<Progress>,
+}
+
+/// How far the server is: see [`psess_protocol::lending`].
+#[derive(Debug)]
+struct Progress {
+    ring: Ring,
+    log: OwnedFd,
+    note: OwnedFd,
+}
+
+impl Lending {
+    /// Sends `request` with the terminal to the server at the other end of `server`, a unix
+    /// socket that takes it at once.
+    ///
+    /// # Errors
+    /// As sendmsg(2); nothing is lent then.
+    pub fn begin(
+        server: BorrowedFd<'_>,
+        request: &[u8],
+        terminal: BorrowedFd<'_>,
+    ) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let descriptors = [terminal, theirs.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let parts = [IoSlice::new(request)];
+        let sent = sendmsg(server, &parts, &mut ancillary, SendFlags::NOSIGNAL)?;
+        if sent < request.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(Self {
+            socket,
+            progress: None,
+        })
+    }
+
+    /// Up to where the server wrote output; `None` while it has not said how that is told.
+    pub fn written(&mut self) -> Option<Offset> {
+        if self.progress.is_none() {
+            self.progress = receive(self.socket.as_fd());
+        }
+        let Progress { ring, log, note } = self.progress.as_ref()?;
+        let mut noted = [0; 8];
+        if pread(note, &mut noted, 0) != Ok(noted.len()) {
+            return None;
+        }
+        let place = seek(log, SeekFrom::Current(0)).ok()?;
+        Some(ring.written(Offset(u64::from_le_bytes(noted)), place))
+    }
+}
+
+fn receive(socket: BorrowedFd<'_>) -> Option<Progress> {
+    let mut ring = [0; Ring::ENCODED];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut ring)];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let received = recvmsg(socket, &mut parts, &mut ancillary, flags).ok()?;
+    let mut descriptors = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    let [log, note] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
+    let ring = Ring::decode(&ring).filter(|_| received.bytes == Ring::ENCODED)?;
+    Some(Progress { ring, log, note })
+}

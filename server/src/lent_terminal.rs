@@ -1,0 +1,150 @@
+//! A terminal that a client of this machine lent: plain output is written to it straight from the
+//! log, past the client. See [`psess_protocol::lending`] for how the client knows how far.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll};
+
+use psess_descriptor::Blockage;
+use psess_protocol::lending::Ring;
+use psess_protocol::offset::Offset;
+use rustix::fs::{
+    MemfdFlags, OFlags, SeekFrom, fcntl_getfl, fcntl_setfl, memfd_create, seek, sendfile,
+};
+use rustix::io::{Errno, pwrite};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::termios::isatty;
+
+/// A position is noted at least each so many bytes: a small part of the ring.
+const NOTED_EACH: u64 = 1 << 20;
+
+/// Written at once, at most.
+const CHUNK: usize = 16 << 10;
+
+/// What a client hands over.
+#[derive(Debug)]
+pub(crate) struct Loan {
+    /// The terminal.
+    pub(crate) terminal: OwnedFd,
+    /// Where the client is told how far its terminal was written.
+    pub(crate) progress: OwnedFd,
+}
+
+/// A terminal that is written from a log.
+#[derive(Debug)]
+pub(crate) struct LentTerminal {
+    terminal: OwnedFd,
+    blockage: Blockage,
+    ring: Ring,
+    /// The log's file, opened for this: its offset is how far the terminal was written.
+    log: OwnedFd,
+    /// The position that belongs to that offset.
+    position: Offset,
+    /// The position that is noted for the client, and where.
+    noted: Offset,
+    note: OwnedFd,
+    /// The terminal takes nothing for now.
+    is_blocked: bool,
+}
+
+impl LentTerminal {
+    /// Takes over what was lent, for output of `log`: a file that is open for nobody else. So far
+    /// nothing was written; what the client is told must never be more than it knows to be shown.
+    ///
+    /// # Errors
+    /// When what was lent is no terminal, a file cannot be had, or the client does not take its part.
+    pub(crate) fn new(loan: Loan, log: OwnedFd, ring: Ring) -> io::Result<Self> {
+        if !isatty(&loan.terminal) {
+            return Err(Errno::NOTTY.into());
+        }
+        let flags = fcntl_getfl(&loan.terminal)? | OFlags::NONBLOCK;
+        fcntl_setfl(&loan.terminal, flags)?;
+        let note = memfd_create("psess-note", MemfdFlags::CLOEXEC)?;
+        let mut lent = Self {
+            terminal: loan.terminal,
+            blockage: Blockage::default(),
+            ring,
+            log,
+            position: Offset(0),
+            noted: Offset(0),
+            note,
+            is_blocked: false,
+        };
+        lent.move_to(Offset(0))?;
+        let files = [lent.log.as_fd(), lent.note.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&files));
+        let ring = ring.encode();
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        sendmsg(
+            loan.progress.as_fd(),
+            &[IoSlice::new(&ring)],
+            &mut ancillary,
+            flags,
+        )?;
+        Ok(lent)
+    }
+
+    /// Whether the terminal took less than it was given last.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// There is nothing to write for now.
+    pub(crate) fn unblock(&mut self) {
+        self.is_blocked = false;
+    }
+
+    /// Writes the output from `position` on, at most `length` bytes of it, which the log has:
+    /// as much as the terminal takes, when that is something.
+    ///
+    /// # Errors
+    /// When the terminal is gone, or cannot be written in this way.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        position: Offset,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        if position != self.position {
+            self.move_to(position)?;
+        } else if position.bytes_since(self.noted) >= NOTED_EACH {
+            self.note(position)?;
+        }
+        let mut before_end = self.ring.length - position.0 % self.ring.length;
+        if before_end == self.ring.length {
+            self.move_to(position)?;
+        }
+        before_end = before_end.min(CHUNK as u64);
+        let count = length.min(before_end as usize);
+        let log = &self.log;
+        let written = self
+            .blockage
+            .poll_io(self.terminal.as_fd(), cx, |terminal| {
+                match sendfile(terminal, log, None, count)? {
+                    0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                    written => Ok(written),
+                }
+            });
+        self.is_blocked = written.is_pending();
+        if let Poll::Ready(Ok(written)) = written {
+            self.position = position.advanced_by(written);
+        }
+        written
+    }
+
+    /// The file's offset first: the position that is noted already stands for any place.
+    fn move_to(&mut self, position: Offset) -> io::Result<()> {
+        seek(&self.log, SeekFrom::Start(self.ring.place(position)))?;
+        self.position = position;
+        self.note(position)
+    }
+
+    fn note(&mut self, position: Offset) -> io::Result<()> {
+        pwrite(&self.note, &position.0.to_le_bytes(), 0)?;
+        self.noted = position;
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! The terminal of a client on the same machine is lent to the server, which writes plain output
+//! to it by itself.
+
+use std::fs;
+
+use psess_harness::{Process, Screen, Signal, Terminal, World, eventually};
+
+use crate::world;
+
+/// Prints numbered lines as fast as it can, once it is told to.
+fn flood(world: &World, lines: u64) -> Terminal {
+    let script = format!("read go; seq 1 {lines}; read end");
+    let terminal = world.open(["new", "flood", "--", "sh", "-c", &script]);
+    terminal.settle();
+    eventually("its size is the session's", || {
+        world.succeed(["list"]).contains("flood").then_some(())
+    });
+    terminal.type_keys("go\r");
+    terminal
+}
+
+/// The last number that the screen shows whole.
+fn last_number(screen: &mut Screen) -> Option<u64> {
+    let rows = screen.rows();
+    rows.iter().rev().skip(1).find_map(|row| row.parse().ok())
+}
+
+fn wait_for_number(terminal: &Terminal, number: u64) {
+    terminal.wait_for(&format!("line {number}"), |screen| {
+        last_number(screen).filter(|last| *last >= number)
+    });
+}
+
+/// All numbered lines that the terminal was sent.
+fn numbers(terminal: &Terminal) -> Vec<u64> {
+    let received = String::from_utf8_lossy(&terminal.received()).into_owned();
+    received
+        .lines()
+        .filter_map(|line| line.trim_end().parse().ok())
+        .collect()
+}
+
+/// Bytes that a process wrote so far, wherever to.
+fn written_by(process: &Process) -> u64 {
+    let account = fs::read_to_string(format!("/proc/{}/io", process.pid)).expect("it runs");
+    let written = account
+        .lines()
+        .find_map(|line| line.strip_prefix("wchar: "));
+    written.expect("Linux counts it").parse().expect("a number")
+}
+
+#[test]
+fn a_server_that_is_killed_while_it_writes_costs_no_byte() {
+    const LINES: u64 = 1_500_000;
+    let world = world();
+    let terminal = flood(&world, LINES);
+    wait_for_number(&terminal, 200_000);
+    // Else another way was taken, and this shows nothing.
+    let passed_on = written_by(&terminal.process());
+    assert!(passed_on < 200_000, "the client wrote {passed_on} bytes");
+    for kill in 1..=4 {
+        wait_for_number(&terminal, kill * 300_000);
+        let server = eventually("a server runs", || world.role("server").pop());
+        server.kill();
+    }
+    wait_for_number(&terminal, LINES);
+    let numbers = numbers(&terminal);
+    let wrong = numbers
+        .iter()
+        .zip(1..)
+        .find(|(number, line)| **number != *line);
+    assert_eq!(wrong, None, "a line and what it should be");
+    assert_eq!(numbers.len() as u64, LINES);
+}
+
+#[test]
+fn what_is_plain_and_what_is_not_come_in_their_order() {
+    let world = world();
+    let script = "read go; i=0; while [ $i -lt 20000 ]; do echo $i; \
+                  [ $((i % 7)) = 0 ] && printf '\\033]2;title %s\\007\\033[s' $i; \
+                  i=$((i + 1)); done; read end";
+    let terminal = world.open(["new", "mixed", "--", "sh", "-c", script]);
+    terminal.settle();
+    terminal.type_keys("go\r");
+    wait_for_number(&terminal, 19_998);
+    let received = String::from_utf8_lossy(&terminal.received()).into_owned();
+    let mut expected = String::new();
+    for number in 0..20_000 {
+        expected += &format!("{number}\r\n");
+        if number % 7 == 0 {
+            expected += &format!("\x1b]2;title {number}\x07\x1b[s");
+        }
+    }
+    assert!(
+        received.contains(&expected),
+        "something came in another order"
+    );
+}
+
+#[test]
+fn a_stopped_client_holds_up_neither_the_program_nor_others() {
+    let world = world();
+    let terminal = flood(&world, 3_000_000);
+    wait_for_number(&terminal, 100_000);
+    terminal.process().signal(Signal::STOP);
+    let other = world.open(["attach", "flood", "--history", "none"]);
+    wait_for_number(&other, 3_000_000);
+    terminal.process().signal(Signal::CONT);
+    wait_for_number(&terminal, 3_000_000);
+}
