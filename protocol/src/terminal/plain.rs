@@ -30,10 +30,15 @@ enum Place {
 }
 
 impl PlainScan {
-    /// Whether a control sequence was begun and is not whole.
+    /// How many of the last bytes belong to a control sequence that is not whole: whether that is
+    /// plain, only its end will tell.
     #[must_use]
-    pub fn is_in_sequence(&self) -> bool {
-        matches!(self.place, Place::Escape | Place::Sequence(_))
+    pub fn begun_bytes(&self) -> usize {
+        match self.place {
+            Place::Text | Place::Lead => 0,
+            Place::Escape => 1,
+            Place::Sequence(length) => 2 + usize::from(length),
+        }
     }
 
     /// Whether everything that came since the scan began, `bytes` last, is plain. Once it is not,
@@ -195,6 +200,20 @@ mod tests {
                 assert!(is_plain(&[&text[..cut], &text[cut..]]), "{text:?} at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn a_sequence_that_is_not_whole_is_known() {
+        let begun = |text: &[u8]| {
+            let mut scan = PlainScan::default();
+            assert!(scan.is_plain(text));
+            scan.begun_bytes()
+        };
+        assert_eq!(begun(b"text"), 0);
+        assert_eq!(begun(b"text\x1b"), 1);
+        assert_eq!(begun(b"text\x1b["), 2);
+        assert_eq!(begun(b"text\x1b[1;31"), 6);
+        assert_eq!(begun(b"text\x1b[1;31m"), 0);
     }
 
     #[test]

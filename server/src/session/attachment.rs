@@ -13,6 +13,7 @@ use psess_protocol::size::Size;
 use psess_protocol::terminal::{Picture, Terminal};
 
 use super::credit::{self, Credit};
+use super::plain_runs::PlainRuns;
 use super::question::Questions;
 use super::shadow::Shadow;
 use crate::output_log::OutputLog;
@@ -31,9 +32,6 @@ const SUSPECT: Duration = Duration::from_secs(5);
 
 /// Terminal bytes in one frame: more would make others wait for their echo.
 const CHUNK: usize = 16 << 10;
-
-/// For so much plain output it is worth waiting until the client has written what is under way.
-const WORTH_WAITING: u64 = 64 << 10;
 
 /// A client attached to a session.
 #[derive(Debug)]
@@ -89,10 +87,10 @@ enum Cursor {
 pub(crate) enum Direct {
     /// No: it is sent.
     No,
-    /// When the client has written what is under way.
-    Soon,
-    /// Yes, from here on.
-    From(Offset),
+    /// When the client has written what is under way, or more came.
+    Later,
+    /// Yes: so many bytes from there on.
+    Now(Offset, usize),
 }
 
 /// What follows a replay.
@@ -134,23 +132,25 @@ impl Attachment {
         self.is_lent = is_lent;
     }
 
-    /// Whether output is to be written straight to its terminal, and from where on: where the
-    /// client has written all that it was sent, and what follows is plain.
+    /// Whether output is to be written straight to its terminal: where the client has written all
+    /// that it was sent, and what follows is plain.
     pub(crate) fn direct(&self, log: &OutputLog, shadow: &Shadow) -> Direct {
         let position = match self.cursor {
             Cursor::Log(position) => position,
             Cursor::Replay { .. } | Cursor::View(_) => return Direct::No,
         };
         let waits = log.start() <= position && position < log.end();
-        if !self.is_lent || !waits || self.closing || !shadow.is_plain_from(position) {
+        if !self.is_lent || !waits || self.closing {
             return Direct::No;
         }
-        if self.credit.is_all_written() {
-            Direct::From(position)
-        } else if log.end().bytes_since(shadow.plain_from()) >= WORTH_WAITING {
-            Direct::Soon
-        } else {
-            Direct::No
+        match shadow.plain_run(position, log) {
+            None => Direct::No,
+            Some(run) if position >= run.end => Direct::Later,
+            Some(run) if self.credit.is_all_written() => {
+                Direct::Now(position, run.end.bytes_since(position) as usize)
+            }
+            Some(run) if PlainRuns::is_long(&run) => Direct::Later,
+            Some(_) => Direct::No,
         }
     }
 

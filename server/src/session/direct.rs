@@ -32,8 +32,8 @@ impl Session {
         let log = &self.journal.log;
         let attachment = self.attachments.get(&connection)?;
         match attachment.direct(log, &self.shadow) {
-            Direct::From(position) => Some((position, log.end().bytes_since(position) as usize)),
-            Direct::Soon | Direct::No => None,
+            Direct::Now(position, bytes) => Some((position, bytes)),
+            Direct::Later | Direct::No => None,
         }
     }
 

@@ -12,6 +12,7 @@ mod input;
 mod milestone;
 mod output;
 mod past_clients;
+mod plain_runs;
 mod question;
 mod shadow;
 mod sizing;
@@ -181,6 +182,7 @@ impl Session {
     /// Nothing more will be read from the pty.
     pub fn handle_end_of_output(&mut self) {
         self.drained = true;
+        self.shadow.handle_end(&self.journal.log);
     }
 
     /// How the program ended, once all of its output is there.

@@ -4,12 +4,14 @@
 //! most of a flood then leaves no trace, and is skimmed. All other output is fed at once: it may
 //! ask something, and who answers must be known before it is sent.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use psess_protocol::offset::Offset;
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{PlainScan, Terminal};
 
+use super::plain_runs::PlainRuns;
 use crate::output_log::OutputLog;
 
 /// Output that comes so soon after other is part of a burst.
@@ -34,8 +36,7 @@ pub(super) struct Shadow {
     /// Something was skimmed: what the terminal shows is nonsense until it is fed the rest.
     is_hollow: bool,
     scan: PlainScan,
-    /// All output from here on is plain.
-    plain_from: Offset,
+    plain: PlainRuns,
     last_output: Option<Instant>,
     /// When it is fed what it is behind by, unless it is needed before.
     due: Option<Instant>,
@@ -61,7 +62,7 @@ impl Shadow {
             is_behind: false,
             is_hollow: false,
             scan: PlainScan::default(),
-            plain_from: position,
+            plain: PlainRuns::new(position),
             last_output: None,
             due: None,
         }
@@ -73,13 +74,15 @@ impl Shadow {
             .last_output
             .replace(now)
             .is_some_and(|last| now.saturating_duration_since(last) < BURST);
+        let until = self.plain_until(Offset(log.end().0 - bytes.len() as u64));
         if !self.is_behind {
             self.scan = PlainScan::default();
         }
         let between = self.is_behind || self.terminal.is_at_ground();
         self.is_behind = true;
         if !between || !self.scan.is_plain(bytes) {
-            self.plain_from = log.end();
+            self.plain.end(until, log.end());
+            self.scan = PlainScan::default();
             return Next::Feed;
         }
         self.due = Some(if is_burst { now + REST } else { now });
@@ -92,17 +95,24 @@ impl Shadow {
     /// Output came that is not to be looked at.
     pub(super) fn pass(&mut self, log: &OutputLog) {
         self.position = log.end();
-        self.plain_from = log.end();
+        self.plain = PlainRuns::new(log.end());
     }
 
-    /// From where on all output is plain.
-    pub(super) fn plain_from(&self) -> Offset {
-        self.plain_from
+    /// The run of plain output that goes on at `position`, up to where that is certain: a sequence
+    /// may have begun at the log's end that is not whole yet.
+    pub(super) fn plain_run(&self, position: Offset, log: &OutputLog) -> Option<Range<Offset>> {
+        self.plain.at(position, self.plain_until(log.end()))
     }
 
-    /// Whether all output from `position` on is plain, and no sequence in it is cut off.
-    pub(super) fn is_plain_from(&self, position: Offset) -> bool {
-        position >= self.plain_from && !self.scan.is_in_sequence()
+    /// The log is whole: nothing in it waits for what comes next.
+    pub(super) fn handle_end(&mut self, log: &OutputLog) {
+        self.plain.end(self.plain_until(log.end()), log.end());
+        self.scan = PlainScan::default();
+    }
+
+    /// Up to where output that ends at `end`, and of which all was found plain, is.
+    fn plain_until(&self, end: Offset) -> Offset {
+        Offset(end.0 - self.scan.begun_bytes() as u64)
     }
 
     /// When the terminal is to be fed.
