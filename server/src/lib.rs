@@ -1,6 +1,7 @@
 //! The server and its keeper.
 
 mod agent_link;
+mod alarm;
 mod clock;
 mod connection;
 mod environment;

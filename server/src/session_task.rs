@@ -19,8 +19,8 @@ use psess_protocol::offset::InputOffset;
 use psess_protocol::outcome::Outcome;
 use rustix::io::Errno;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep_until;
 
+use crate::alarm::Alarm;
 use crate::clock::unix_time;
 use crate::lent_terminal::{LentTerminal, Loan};
 use crate::pty;
@@ -28,8 +28,14 @@ use crate::record::Record;
 use crate::registry::{Registry, Request};
 use crate::session::{ConnectionId, Session, Transmit};
 
-/// After so much of one session's output the others have their turn.
+/// So much of one session's output is read at once, at most.
 const OUTPUT_TURN: usize = 16 << 10;
+
+/// After so much of it the others have their turn; an echo is less.
+const TURN: usize = 4 << 10;
+
+/// What the shortest read counts for.
+const LEAST_TURN: usize = 1 << 10;
 
 /// Messages taken from the mailbox before the clients are written to.
 const MAILBOX_TURN: usize = 64;
@@ -121,6 +127,8 @@ impl SessionTask {
     /// Runs until the session is over and somebody saw how it ended, or is forgotten (its
     /// mailbox is closed).
     pub(crate) async fn run(mut self, mut mailbox: mpsc::Receiver<Event>) {
+        let mut alarm = Alarm::default();
+        let mut turn = 0;
         loop {
             self.transmit();
             self.session.settle(Instant::now());
@@ -132,10 +140,12 @@ impl SessionTask {
                     None => return,
                 },
                 woken = poll_fn(|cx| self.poll_io(cx)) => woken,
-                () = sleep_until(timeout.unwrap_or_else(Instant::now).into()),
-                    if timeout.is_some() => Woken::Timeout,
+                () = poll_fn(|cx| alarm.poll(cx, timeout)) => Woken::Timeout,
             };
-            let from_pty = matches!(woken, Woken::Pty);
+            let read = match woken {
+                Woken::Pty(read) => read.max(LEAST_TURN),
+                Woken::Mail(_) | Woken::Written | Woken::Timeout => 0,
+            };
             match woken {
                 Woken::Mail(event) => {
                     self.handle_event(event);
@@ -145,14 +155,16 @@ impl SessionTask {
                     }
                 }
                 Woken::Timeout => self.session.handle_timeout(Instant::now()),
-                Woken::Written | Woken::Pty => {}
+                Woken::Written | Woken::Pty(_) => {}
             }
             self.resize_pty();
             if self.session.has_input() {
                 self.deliver_input();
             }
-            if from_pty {
+            turn += read;
+            if turn >= TURN {
                 self.transmit();
+                turn = 0;
                 tokio::task::yield_now().await;
             }
         }
@@ -333,7 +345,7 @@ impl SessionTask {
     fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
         let written = self.poll_clients(cx).map(|()| Woken::Written);
         match self.poll_pty(cx) {
-            Poll::Ready(()) => Poll::Ready(Woken::Pty),
+            Poll::Ready(read) => Poll::Ready(Woken::Pty(read)),
             Poll::Pending => written,
         }
     }
@@ -355,8 +367,8 @@ impl SessionTask {
         any
     }
 
-    /// Ready once something was read from the pty, or it takes input again.
-    fn poll_pty(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once something was read from the pty, with its length, or it takes input again.
+    fn poll_pty(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut read = 0;
         while !self.pty_ended && read < OUTPUT_TURN {
             match self.poll_output(cx) {
@@ -370,17 +382,17 @@ impl SessionTask {
                     if self.session.record.outcome.is_some() {
                         self.session.handle_end_of_output();
                     }
-                    return Poll::Ready(());
+                    return Poll::Ready(read);
                 }
                 Poll::Pending if self.is_last_of_output() => {
                     self.session.handle_end_of_output();
-                    return Poll::Ready(());
+                    return Poll::Ready(read);
                 }
                 Poll::Pending => break,
             }
         }
         if read > 0 {
-            return Poll::Ready(());
+            return Poll::Ready(read);
         }
         if self.session.has_input() && !self.pty_ended {
             let session = &mut self.session;
@@ -389,7 +401,7 @@ impl SessionTask {
                 .poll_io(self.pty.as_fd(), cx, |pty| {
                     session.deliver_input(Instant::now(), pty)
                 })
-                .map(drop);
+                .map(|_| 0);
         }
         Poll::Pending
     }
@@ -470,7 +482,8 @@ impl SessionTask {
 enum Woken {
     Mail(Event),
     Written,
-    Pty,
+    /// So many bytes were read.
+    Pty(usize),
     Timeout,
 }
 
