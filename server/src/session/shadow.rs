@@ -32,6 +32,8 @@ pub(super) struct Shadow {
     terminal: Terminal,
     /// The terminal was fed the log up to here.
     position: Offset,
+    /// What it is behind by is plain up to here.
+    plain_end: Offset,
     is_behind: bool,
     /// Something was skimmed: what the terminal shows is nonsense until it is fed the rest.
     is_hollow: bool,
@@ -59,6 +61,7 @@ impl Shadow {
         Self {
             terminal,
             position,
+            plain_end: position,
             is_behind: false,
             is_hollow: false,
             scan: PlainScan::default(),
@@ -85,6 +88,7 @@ impl Shadow {
             self.scan = PlainScan::default();
             return Next::Feed;
         }
+        self.plain_end = log.end();
         self.due = Some(if is_burst { now + REST } else { now });
         if log.end().bytes_since(self.position) < MOST_BEHIND {
             return Next::Wait;
@@ -127,12 +131,7 @@ impl Shadow {
 
     /// Feeds the terminal what it is behind by.
     pub(super) fn catch_up(&mut self, log: &OutputLog) {
-        // The last bytes are not known to be plain where they were to be fed at once.
-        if self.due.is_some() {
-            self.position = self
-                .position
-                .advanced_by(self.terminal.skim(behind(self.position, log)));
-        }
+        self.skim(log);
         self.terminal.feed(behind(self.position, log));
         self.position = log.end();
         self.is_behind = false;
@@ -142,7 +141,8 @@ impl Shadow {
 
     /// Brings the terminal forward over what leaves no trace; whether that was worth it.
     pub(super) fn skim(&mut self, log: &OutputLog) -> bool {
-        let skimmed = self.terminal.skim(behind(self.position, log));
+        let plain = self.plain_end.bytes_since(self.position) as usize;
+        let skimmed = self.terminal.skim(&behind(self.position, log)[..plain]);
         self.position = self.position.advanced_by(skimmed);
         self.is_hollow |= skimmed > 0;
         skimmed >= LEAST_SKIMMED
@@ -284,6 +284,19 @@ mod tests {
         let text = flood(30 << 20);
         print(&mut session, now, &text);
         assert!(session.shadow.as_it_is().1, "most of it was skimmed");
+        session.catch_up(now);
+        assert_eq!(difference(&session, &text), None);
+    }
+
+    #[test]
+    fn what_follows_a_flood_and_is_not_plain_does_not_count_as_lines_of_it() {
+        let now = Instant::now();
+        let mut session = session(now, Journal::unshared().expect("memory"));
+        let full_screen = [b"\x1b[?1049h", &b"\n".repeat(3000)[..], b"\x1b[?1049l"].concat();
+        let text = [flood(3 << 20), full_screen].concat();
+        print(&mut session, now, &text[..3 << 20]);
+        assert!(session.shadow.is_behind());
+        print(&mut session, now, &text[3 << 20..]);
         session.catch_up(now);
         assert_eq!(difference(&session, &text), None);
     }
