@@ -259,7 +259,8 @@ fn who_comes_after_a_killed_keeper_is_told_what_was_lost() {
     world.succeed(["new", "-d", "work", "--", "sleep", "1000"]);
     world.succeed(["new", "-d", "gone", "--", "sleep", "1000"]);
     world.succeed(["kill", "--yes", "gone"]);
-    world.succeed(["new", "-d", "done", "--", "sh", "-c", "exit 3"]);
+    world.succeed(["new", "-d", "done", "--", "sh", "-c", "exit $((1 + 2))"]);
+    // Not what it is called: how it ended.
     eventually("it has finished", || {
         (count(&world, "exit 3") == 1).then_some(())
     });
