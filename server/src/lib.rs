@@ -4,6 +4,8 @@ mod agent_link;
 mod clock;
 mod connection;
 mod environment;
+mod history_budget;
+mod history_settings;
 pub mod input_queue;
 pub mod journal;
 mod journal_header;
@@ -29,6 +31,7 @@ use std::os::fd::AsFd;
 
 use anyhow::Context;
 
+use history_settings::HistorySettings;
 use keep_finished::KeepFinished;
 use keeper::protocol::ServerChannel;
 use keeper_stream::KeeperStream;
@@ -49,6 +52,7 @@ pub fn run() -> anyhow::Result<()> {
     log::begin();
     let introduction = keeper::Introduction::of_this_process();
     let keep_finished = KeepFinished::from_environment();
+    let history = HistorySettings::from_environment();
     let keeper_ready = rustix::stdio::stdin().as_fd().try_clone_to_owned()?;
     let keeper = ServerChannel::from_standard_input()
         .context("this is run by 'psess keeper' only; 'psess new' starts all that is needed")?;
@@ -63,6 +67,7 @@ pub fn run() -> anyhow::Result<()> {
             KeeperStream::new(keeper, keeper_ready)?,
             introduction,
             keep_finished,
+            history,
         );
         tokio::spawn(listener::run(listening, registry));
         task.run().await

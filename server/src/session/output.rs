@@ -133,6 +133,20 @@ impl Session {
         let _ = self.journal.append_input(NO_CLIENT, answer);
     }
 
+    /// Keeps no more bytes of history from now on: its part of what all sessions may keep. The
+    /// oldest lines go, also from the journal.
+    pub fn set_history_share(&mut self, bytes: usize) {
+        if self.shadow.set_history_share(bytes) {
+            self.write_checkpoint();
+        }
+    }
+
+    /// About how much memory the history takes, in bytes.
+    #[must_use]
+    pub fn history_bytes(&self) -> usize {
+        self.shadow.history_bytes()
+    }
+
     pub(super) fn write_checkpoint(&mut self) {
         let (terminal, is_hollow) = self.shadow.as_it_is();
         let lines: &[_] = if is_hollow {
