@@ -244,3 +244,28 @@ fn a_share_of_the_budget_takes_the_oldest_lines_out_of_memory_and_journal() {
     let successor = Session::new(now, record(), journal, limits);
     assert_eq!(successor.history_bytes(), session.history_bytes());
 }
+
+#[test]
+fn a_history_too_long_for_the_journal_leaves_its_newest_lines_to_the_next_server() {
+    let limits = Limits {
+        history_lines: 1_000_000,
+        history_bytes: 16 << 20,
+    };
+    let now = Instant::now();
+    let journal = Journal::unshared().unwrap();
+    let (file, input) = journal.descriptors().unwrap();
+    let mut session = Session::new(now, record(), journal, limits);
+    // In the history the colours take a few bytes, in a replay many.
+    let line: String = (0..70)
+        .map(|column| format!("\x1b[38;2;1;2;{};48;2;3;4;5mx", column % 3))
+        .collect();
+    let line = line + "\r\n";
+    for _ in 0..30_000 {
+        session.output_buffer()[..line.len()].copy_from_slice(line.as_bytes());
+        session.handle_output(now, line.len());
+    }
+    session.settle(now + Duration::from_secs(1));
+    let journal = Journal::open(file, input).unwrap();
+    let successor = Session::new(now, record(), journal, limits);
+    assert!(successor.history_bytes() > session.history_bytes() / 8);
+}
