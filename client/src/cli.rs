@@ -33,12 +33,15 @@ use crate::config::SshFlags;
         ~/.config/psess/config.toml  the configuration\n  \
         ~/.local/state/psess/        what 'why' and 'probe' know\n\n\
         Environment:\n  \
-        PSESS_CONFIG         another configuration file\n  \
-        PSESS_DETACH_KEY     the key that detaches: ctrl-b, none\n  \
-        PSESS_SSH            the ssh command\n  \
-        PSESS_DIR            the directory of the server's socket\n  \
-        PSESS_KEEP_FINISHED  how long a finished session is kept: 7d\n  \
-        PSESS_SESSION        in a session: the name that it began with\n\n\
+        PSESS_CONFIG          another configuration file\n  \
+        PSESS_DETACH_KEY      the key that detaches: ctrl-b, none\n  \
+        PSESS_SSH             the ssh command\n  \
+        PSESS_DIR             the directory of the server's socket\n  \
+        PSESS_KEEP_FINISHED   how long a finished session is kept: 7d\n  \
+        PSESS_HISTORY_LINES   how many lines of history a session keeps: 10000\n  \
+        PSESS_HISTORY_BYTES   in how many bytes: 8M, at most 16M\n  \
+        PSESS_HISTORY_BUDGET  how many bytes all sessions keep together: 256M\n  \
+        PSESS_SESSION         in a session: the name that it began with\n\n\
         Exit status:\n  \
         0    done; after new and attach: detached\n  \
         1    something failed\n  \

@@ -5,6 +5,8 @@ mod alarm;
 mod clock;
 mod connection;
 mod environment;
+mod history_budget;
+mod history_settings;
 pub mod input_queue;
 pub mod journal;
 mod journal_header;
@@ -32,6 +34,7 @@ use std::os::fd::AsFd;
 
 use anyhow::Context;
 
+use history_settings::HistorySettings;
 use keep_finished::KeepFinished;
 use keeper::protocol::ServerChannel;
 use keeper_stream::KeeperStream;
@@ -52,6 +55,7 @@ pub fn run() -> anyhow::Result<()> {
     log::begin();
     let introduction = keeper::Introduction::of_this_process();
     let keep_finished = KeepFinished::from_environment();
+    let history = HistorySettings::from_environment();
     let keeper_ready = rustix::stdio::stdin().as_fd().try_clone_to_owned()?;
     let keeper = ServerChannel::from_standard_input()
         .context("this is run by 'psess keeper' only; 'psess new' starts all that is needed")?;
@@ -66,6 +70,7 @@ pub fn run() -> anyhow::Result<()> {
             KeeperStream::new(keeper, keeper_ready)?,
             introduction,
             keep_finished,
+            history,
         );
         tokio::spawn(listener::run(listening, registry));
         task.run().await

@@ -51,6 +51,8 @@ pub(crate) enum Request {
     Insist(SessionId, u8),
     /// A session's record changed.
     Save(Box<Record>),
+    /// A session's history takes so many bytes now.
+    History(SessionId, usize),
     /// A session is over, and its outcome was seen.
     Forget(SessionId),
     /// A finished session is kept no longer.

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::alarm::Alarm;
 use crate::clock::unix_time;
+use crate::history_budget::ToldHistory;
 use crate::lent_terminal::{LentTerminal, Loan};
 use crate::pty;
 use crate::record::Record;
@@ -61,6 +62,8 @@ pub(crate) enum Event {
     DetachAll,
     /// The session has another name now.
     Renamed(SessionName),
+    /// The session's history may take so many bytes.
+    HistoryShare(usize),
     /// Somebody asks for a line of the list.
     Summarize(oneshot::Sender<SessionSummary>),
     /// Somebody asks what the session takes.
@@ -106,6 +109,7 @@ pub(crate) struct SessionTask {
     pty_ended: bool,
     clients: BTreeMap<ConnectionId, Client>,
     registry: Registry,
+    told_history: ToldHistory,
 }
 
 impl SessionTask {
@@ -121,6 +125,7 @@ impl SessionTask {
             pty_ended: false,
             clients: BTreeMap::new(),
             registry,
+            told_history: ToldHistory::default(),
         })
     }
 
@@ -132,6 +137,7 @@ impl SessionTask {
         loop {
             self.transmit();
             self.session.settle(Instant::now());
+            self.tell_history();
             let timeout = self.session.poll_timeout();
             let woken = tokio::select! {
                 biased;
@@ -195,6 +201,12 @@ impl SessionTask {
             Event::Renamed(name) => {
                 self.session.record.name = name;
                 self.save();
+            }
+            Event::HistoryShare(bytes) => {
+                self.session.set_history_share(bytes);
+                let bytes = self.told_history.tell(self.session.history_bytes());
+                self.registry
+                    .send(Request::History(self.session.record.id, bytes));
             }
             // Whoever asked may have gone.
             Event::Summarize(reply) => {
@@ -430,6 +442,14 @@ impl SessionTask {
         // A program that does not read is waited for by `poll_pty`; one that is gone is
         // reported by the keeper.
         let _ = self.session.deliver_input(Instant::now(), self.pty.as_fd());
+    }
+
+    /// Tells what the history takes, when that has changed by much.
+    fn tell_history(&mut self) {
+        if let Some(bytes) = self.told_history.change(self.session.history_bytes()) {
+            self.registry
+                .send(Request::History(self.session.record.id, bytes));
+        }
     }
 
     fn resize_pty(&mut self) {

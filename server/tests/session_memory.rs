@@ -209,3 +209,63 @@ fn a_checkpoint_gives_back_the_memory_of_the_one_before() {
         .unwrap();
     assert!(journal.memory_bytes().unwrap() < MIB);
 }
+
+#[test]
+fn a_share_of_the_budget_takes_the_oldest_lines_out_of_memory_and_journal() {
+    const SHARE: usize = 256 << 10;
+    let limits = Limits {
+        history_lines: 1_000_000,
+        history_bytes: 4 << 20,
+    };
+    let now = Instant::now();
+    let journal = Journal::unshared().unwrap();
+    let (file, input) = journal.descriptors().unwrap();
+    let mut session = Session::new(now, record(), journal, limits);
+    print(&mut session, now, 10 * MIB);
+    assert!(session.history_bytes() > 3 << 20);
+    let journal = session.usage().journal;
+    session.set_history_share(SHARE);
+    let usage = session.usage();
+    assert!(usage.history <= SHARE as u64, "{usage:?}");
+    assert!(usage.history > SHARE as u64 / 2, "{usage:?}");
+    // The journal had a copy of what went.
+    assert!(usage.journal + 3 * MIB < journal, "{usage:?}");
+    // It keeps to that by itself.
+    print(&mut session, now, MIB);
+    assert!(session.history_bytes() <= SHARE);
+    // Also where the share becomes less while the model is behind.
+    let line = b"the terminal model has not seen this line yet\r\n";
+    session.output_buffer()[..line.len()].copy_from_slice(line);
+    session.handle_output(now, line.len());
+    session.set_history_share(SHARE / 2);
+    session.settle(now + Duration::from_secs(1));
+    assert!(session.history_bytes() <= SHARE / 2);
+    let journal = Journal::open(file, input).unwrap();
+    let successor = Session::new(now, record(), journal, limits);
+    assert_eq!(successor.history_bytes(), session.history_bytes());
+}
+
+#[test]
+fn a_history_too_long_for_the_journal_leaves_its_newest_lines_to_the_next_server() {
+    let limits = Limits {
+        history_lines: 1_000_000,
+        history_bytes: 16 << 20,
+    };
+    let now = Instant::now();
+    let journal = Journal::unshared().unwrap();
+    let (file, input) = journal.descriptors().unwrap();
+    let mut session = Session::new(now, record(), journal, limits);
+    // In the history the colours take a few bytes, in a replay many.
+    let line: String = (0..70)
+        .map(|column| format!("\x1b[38;2;1;2;{};48;2;3;4;5mx", column % 3))
+        .collect();
+    let line = line + "\r\n";
+    for _ in 0..30_000 {
+        session.output_buffer()[..line.len()].copy_from_slice(line.as_bytes());
+        session.handle_output(now, line.len());
+    }
+    session.settle(now + Duration::from_secs(1));
+    let journal = Journal::open(file, input).unwrap();
+    let successor = Session::new(now, record(), journal, limits);
+    assert!(successor.history_bytes() > session.history_bytes() / 8);
+}

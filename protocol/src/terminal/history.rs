@@ -23,6 +23,8 @@ pub(super) struct History {
     bytes: usize,
     limit_lines: usize,
     limit_bytes: usize,
+    /// The part of a budget that several histories share.
+    share_bytes: usize,
     /// Rows that came in since the beginning.
     scrolled: u64,
     /// The last line has no end yet: the next row may continue it.
@@ -41,6 +43,7 @@ impl History {
             bytes: 0,
             limit_lines: limits.history_lines as usize,
             limit_bytes: limits.history_bytes,
+            share_bytes: usize::MAX,
             scrolled: 0,
             open: false,
             short: false,
@@ -153,7 +156,8 @@ impl History {
                 self.bytes -= block.size();
             }
         }
-        while self.bytes > self.limit_bytes && self.blocks.len() > 1 {
+        let limit_bytes = self.limit_bytes.min(self.share_bytes);
+        while self.bytes > limit_bytes && self.blocks.len() > 1 {
             let block = self.blocks.pop_front().expect("there is more than one");
             self.bytes -= block.size();
             self.lines -= block.lines - self.skipped.min(block.lines);
@@ -161,11 +165,11 @@ impl History {
         }
     }
 
-    /// Drops the oldest blocks until at most `bytes` are left, one block excepted.
-    pub(super) fn trim(&mut self, bytes: usize) {
-        let limit = std::mem::replace(&mut self.limit_bytes, bytes);
+    /// Takes at most `bytes` from now on, if its own limit is not lower: the oldest blocks are
+    /// dropped. The newest stays in any case.
+    pub(super) fn set_share(&mut self, bytes: usize) {
+        self.share_bytes = bytes;
         self.drop_oldest();
-        self.limit_bytes = limit;
     }
 
     /// Gives `visit` the last `lines` lines, piece by piece.

@@ -164,10 +164,11 @@ impl Terminal {
         self.state.history.bytes()
     }
 
-    /// Drops the oldest history until it takes about `bytes` of memory: for a budget that
-    /// several terminals share.
-    pub fn trim_history(&mut self, bytes: usize) {
-        self.state.trim_history(bytes);
+    /// Has the history take at most `bytes` of memory from now on, where its own limit is not
+    /// lower: its part of a budget that several terminals share. The oldest lines go at once, in
+    /// blocks of about 32 KiB, of which the newest stays whatever `bytes` is.
+    pub fn set_history_share(&mut self, bytes: usize) {
+        self.state.history.set_share(bytes);
     }
 
     /// The queries met since the last call, in order; at most 256.

@@ -56,14 +56,6 @@ impl State {
         self.cursor.wraps &= !cell.is_empty();
     }
 
-    /// Drops old history.
-    pub(super) fn trim_history(&mut self, bytes: usize) {
-        self.history.trim(bytes);
-        if self.history.is_empty() {
-            self.main.detach(0);
-        }
-    }
-
     /// Only the number of rows changes: those below the cursor make room first, where they are
     /// empty; then those at the top, into the history. They come back from there while the
     /// cursor is in the last row.

@@ -184,6 +184,40 @@ fn history_is_bounded_in_lines_exactly() {
 }
 
 #[test]
+fn a_share_of_a_budget_bounds_the_history_until_it_is_lifted() {
+    const SHARE: usize = 100 << 10;
+    let limits = Limits {
+        history_lines: 100_000,
+        history_bytes: 1 << 20,
+    };
+    let print = |terminal: &mut Terminal, lines: std::ops::Range<u32>| {
+        for line in lines {
+            terminal.feed(format!("line {line:>44}\r\n").as_bytes());
+        }
+    };
+    let mut terminal = Terminal::new(Size::new(5, 80), limits);
+    print(&mut terminal, 0..10_000);
+    let full = terminal.history_bytes();
+    terminal.set_history_share(SHARE);
+    assert!(terminal.history_bytes() <= SHARE && terminal.history_bytes() > SHARE / 2);
+    // What is left are the last lines, and the newest ones take the place of the oldest.
+    let lines = terminal.history_lines();
+    let replay = String::from_utf8(terminal.replay(History::All)).unwrap();
+    let first = 10_000 - 4 - lines;
+    assert!(replay.contains(&format!("line {first:>44}")), "{first}");
+    assert!(!replay.contains(&format!("line {:>44}", first - 1)));
+    print(&mut terminal, 10_000..20_000);
+    assert!(terminal.history_bytes() <= SHARE && terminal.history_bytes() > SHARE / 2);
+    terminal.set_history_share(usize::MAX);
+    print(&mut terminal, 20_000..30_000);
+    assert!(terminal.history_bytes() >= full);
+    // Nothing is left but the newest block.
+    terminal.set_history_share(0);
+    assert!(terminal.history_bytes() < 40 << 10);
+    assert!(terminal.history_lines() > 0);
+}
+
+#[test]
 fn lines_of_several_rows_give_their_memory_back() {
     let limits = Limits {
         history_lines: 100,

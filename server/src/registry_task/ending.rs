@@ -139,6 +139,8 @@ impl RegistryTask {
         let Some(entry) = self.entries.remove(session) else {
             return Ok(());
         };
+        let told = self.history_budget.forget(session);
+        self.share_history(told);
         self.agent_link(session).remove();
         // Before the keeper forgets it: what it does not hold and is on the roll was lost.
         if let Some(roll) = self.roll() {

@@ -14,10 +14,13 @@ use anyhow::{anyhow, bail};
 use psess_protocol::identity::SessionId;
 use psess_protocol::message::{ByteString, Failure, ProcessUsage, ServerStatus, Target};
 use psess_protocol::name::SessionName;
+use psess_protocol::terminal::Limits;
 use tokio::sync::{mpsc, watch};
 
 use crate::agent_link::{AgentLink, agent_of};
 use crate::clock::unix_time;
+use crate::history_budget::{HistoryBudget, Told};
+use crate::history_settings::HistorySettings;
 use crate::keep_finished::KeepFinished;
 use crate::keeper::Introduction;
 use crate::keeper::protocol::{ToKeeper, ToServer};
@@ -48,6 +51,10 @@ pub(crate) struct RegistryTask {
     introduction: Introduction,
     /// How long a finished session is kept that nobody looked at.
     keep_finished: KeepFinished,
+    /// How much history each session may keep.
+    history_limits: Limits,
+    /// How much all of them may.
+    history_budget: HistoryBudget,
     /// Another server is to take this one's place, once the keeper was told everything.
     leaving: bool,
 }
@@ -79,6 +86,7 @@ impl RegistryTask {
         keeper: KeeperStream,
         introduction: Introduction,
         keep_finished: KeepFinished,
+        history: HistorySettings,
     ) -> (Self, watch::Receiver<Listening>) {
         let (listeners, listening) = watch::channel(Listening::NotYet);
         let task = Self {
@@ -94,6 +102,8 @@ impl RegistryTask {
             started: unix_time(),
             introduction,
             keep_finished,
+            history_limits: history.limits,
+            history_budget: HistoryBudget::new(history.budget_bytes),
             leaving: false,
         };
         (task, listening)
@@ -214,6 +224,7 @@ impl RegistryTask {
             }
             Request::Insist(session, signal) => self.insist(session, signal)?,
             Request::Save(record) => self.save(*record)?,
+            Request::History(session, bytes) => self.handle_history(session, bytes),
             Request::Forget(session) => self.forget(session)?,
             Request::Expire(session) => self.expire(session)?,
             Request::TakeOver => self.take_over_waiting(),
@@ -252,6 +263,22 @@ impl RegistryTask {
             self.enter_on_roll(&entry.record);
         }
         self.keeper.send(&ToKeeper::SetBlob { session, blob })
+    }
+
+    fn handle_history(&mut self, session: SessionId, bytes: usize) {
+        // One that was forgotten may still have told something.
+        if self.entries.get(session).is_some() {
+            let told = self.history_budget.handle_change(session, bytes);
+            self.share_history(told);
+        }
+    }
+
+    fn share_history(&self, told: Vec<Told>) {
+        for (session, bytes) in told {
+            if let Some(entry) = self.entries.get(session) {
+                post(entry, Event::HistoryShare(bytes));
+            }
+        }
     }
 
     /// Lets a client in: from now on the session's programs reach its agent.
@@ -389,6 +416,7 @@ mod tests {
             channel,
             Introduction::of_this_process(),
             KeepFinished::from_environment(),
+            HistorySettings::from_environment(),
         );
         // One that was there before has gone: nobody needs this server any more.
         registry.send(Request::Opened);

@@ -11,7 +11,6 @@ use psess_protocol::message::{ByteString, Failure, Target};
 use psess_protocol::name::SessionName;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
-use psess_protocol::terminal::Limits;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -140,7 +139,7 @@ impl RegistryTask {
             Instant::now(),
             record.clone(),
             journal,
-            Limits::default(),
+            self.history_limits,
         );
         if session.is_set_aside() {
             tracing::error!("session '{}' is set aside: servers died of it", record.name);

@@ -329,7 +329,7 @@ impl Session {
             id: self.record.id,
             name: self.record.name.clone(),
             log: log.end().bytes_since(log.start()),
-            history: self.shadow.history_bytes() as u64,
+            history: self.history_bytes() as u64,
             // The kernel tells the size of files that are open.
             journal: self.journal.memory_bytes().unwrap_or(0),
         }

@@ -133,17 +133,29 @@ impl Session {
         let _ = self.journal.append_input(NO_CLIENT, answer);
     }
 
+    /// Keeps no more bytes of history from now on: its part of what all sessions may keep. The
+    /// oldest lines go, also from the journal.
+    pub fn set_history_share(&mut self, bytes: usize) {
+        self.handling(|session| {
+            if session.shadow.set_history_share(bytes) {
+                session.write_checkpoint();
+            }
+        });
+    }
+
+    /// About how much memory the history takes, in bytes.
+    #[must_use]
+    pub fn history_bytes(&self) -> usize {
+        self.shadow.history_bytes()
+    }
+
     pub(super) fn write_checkpoint(&mut self) {
         let (terminal, is_hollow) = self.shadow.as_it_is();
-        let lines: &[_] = if is_hollow {
-            &[History::None]
+        let replay = if is_hollow {
+            fitting(terminal.replay(History::None))
         } else {
-            &[History::All, History::Lines(1_000), History::None]
+            fitting_replay(terminal)
         };
-        let replay = lines
-            .iter()
-            .map(|history| terminal.replay(*history))
-            .find(|replay| replay.len() <= MAX_CHECKPOINT_BYTES);
         // Without memory for a new one, the old one stays, and the log after it is longer.
         if let Some(replay) = replay {
             let (position, size) = (self.shadow.position(), terminal.size());
@@ -248,4 +260,22 @@ impl Session {
             self.journal.forgive_deaths();
         }
     }
+}
+
+/// A replay that the journal has room for, with as many of the newest lines as that allows.
+fn fitting_replay(terminal: &Terminal) -> Option<Vec<u8>> {
+    let whole = terminal.replay(History::All);
+    let bytes = whole.len() as u64;
+    fitting(whole).or_else(|| {
+        // Lines differ in length: those at the end may be longer than most.
+        let lines = terminal.history_lines() * MAX_CHECKPOINT_BYTES as u64 / bytes;
+        let lines = u32::try_from(lines).unwrap_or(u32::MAX);
+        [lines - lines / 8, lines / 4, 0]
+            .into_iter()
+            .find_map(|lines| fitting(terminal.replay(History::Lines(lines))))
+    })
+}
+
+fn fitting(replay: Vec<u8>) -> Option<Vec<u8>> {
+    (replay.len() <= MAX_CHECKPOINT_BYTES).then_some(replay)
 }

@@ -191,6 +191,14 @@ impl Shadow {
         self.terminal.history_bytes()
     }
 
+    /// Has the history take no more than that from now on; whether lines were dropped for it.
+    /// Where the terminal is behind, that holds for what it is fed later too.
+    pub(super) fn set_history_share(&mut self, bytes: usize) -> bool {
+        let before = self.terminal.history_bytes();
+        self.terminal.set_history_share(bytes);
+        self.terminal.history_bytes() < before
+    }
+
     /// How many bytes the terminal was fed, and how many lines scrolled off, up to `position`.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.terminal.fed_bytes(), self.terminal.scrolled_lines())

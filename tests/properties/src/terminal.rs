@@ -1,9 +1,9 @@
 //! The terminal model takes any output, of any size, cut anywhere; a replay at any moment
-//! recreates it; its memory is bounded.
+//! recreates it; its memory is bounded; plain output may be skimmed.
 
 use psess_protocol::message::History;
 use psess_protocol::size::Size;
-use psess_protocol::terminal::{Limits, Picture, Terminal};
+use psess_protocol::terminal::{Limits, Picture, PlainScan, Terminal};
 
 const LIMITS: Limits = Limits {
     history_lines: 100,
@@ -46,6 +46,46 @@ pub(crate) fn check(bytes: &[u8]) {
         assert!(terminal.history_lines() <= u64::from(LIMITS.history_lines));
     }
     replays(&terminal);
+    skims(bytes);
+}
+
+/// Plain output that is skimmed, as a server does in a flood, leaves the terminal as if all of it
+/// had been fed.
+fn skims(bytes: &[u8]) {
+    // So few lines that little output is a flood, and no bound in bytes: what that leaves depends
+    // on where blocks begin.
+    let limits = Limits {
+        history_lines: 3,
+        history_bytes: usize::MAX,
+    };
+    let mut fed = Terminal::new(Size::new(5, 12), limits);
+    let mut skimmed = Terminal::new(Size::new(5, 12), limits);
+    let mut parts = bytes.split(|byte| *byte == 0xff);
+    let mut next = parts.next().map(|output| (None, output));
+    while let Some((size, output)) = next {
+        if let Some(size) = size {
+            fed.resize(size);
+            skimmed.resize(size);
+        }
+        fed.feed(output);
+        let mut from = 0;
+        if skimmed.is_at_ground() && PlainScan::default().is_plain(output) {
+            // Half of it first, as more comes while the terminal is behind.
+            from += skimmed.skim(&output[..output.len() / 2]);
+            from += skimmed.skim(&output[from..]);
+        }
+        skimmed.feed(&output[from..]);
+        if let Some(difference) = skimmed.snapshot().difference(&fed.snapshot()) {
+            panic!("after {from} bytes were skimmed: {difference}");
+        }
+        next = parts.next().map(|part| match part {
+            [action, rows, columns, output @ ..] => {
+                let size = Size::new(u16::from(*rows % 16), u16::from(*columns % 160).max(2));
+                ((action % 5 == 0).then_some(size), output)
+            }
+            output => (None, output),
+        });
+    }
 }
 
 /// A blank terminal that is fed the replay is the same terminal.
