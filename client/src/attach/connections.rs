@@ -72,6 +72,8 @@ impl AttachedClient {
             }
             None => None,
         };
+        let columns = usize::from(self.screen.size().columns.saturating_sub(1));
+        let line = line.or_else(|| self.warnings.banner(columns));
         self.screen.show_banner(line);
         Ok(())
     }
@@ -122,6 +124,8 @@ impl AttachedClient {
                     let line = format!("psess: {warning}\r\n");
                     self.screen.queue().push(line.as_bytes(), false);
                 }
+                let warnings = [dialled.said, dialled.warnings].concat();
+                self.handle_warnings(now, warnings);
                 let mut connection = dialled.connection;
                 // Its answer comes before the one to the attach request, and costs no time.
                 connection
