@@ -1,6 +1,8 @@
 //! What the attached client does with the user's terminal: whatever is written there goes
 //! through here.
 
+use std::ops::Range;
+
 use psess_protocol::message::ReplayPurpose;
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
@@ -27,6 +29,12 @@ const POP_TITLE: &[u8] = b"\x1b[23;0t";
 /// Ends whatever sequence the output may have stopped in: CAN, then ST.
 const END_SEQUENCE: &[u8] = b"\x18\x1b\\";
 
+/// What scrolls off is never drawn again.
+const NO_HISTORY: Limits = Limits {
+    history_lines: 0,
+    history_bytes: 0,
+};
+
 /// The user's terminal while attached.
 #[derive(Debug)]
 pub struct AttachedScreen {
@@ -38,31 +46,49 @@ pub struct AttachedScreen {
     watch: Watch,
     /// The user's own title is put aside.
     holds_title: bool,
-    /// The banner that shows, and its row from 0.
-    banner: Option<(String, u16)>,
+    /// The banner that shows, and its rows from 0.
+    banner: Option<(String, Range<u16>)>,
+    /// It shows the session.
+    began: bool,
     /// Something was written, so that something is to be cleaned up.
     touched: bool,
 }
 
 impl AttachedScreen {
     /// A terminal that shows something else as yet. `with_model` is for links that may be lost:
-    /// only then is there ever a banner.
+    /// they will have banners.
     #[must_use]
     pub fn new(size: Size, with_model: bool) -> Self {
-        let limits = Limits {
-            history_lines: 0,
-            history_bytes: 0,
-        };
         Self {
             queue: OutputQueue::default(),
             held: HeldString::default(),
             size,
-            model: with_model.then(|| Terminal::new(size, limits)),
+            model: with_model.then(|| Terminal::new(size, NO_HISTORY)),
             watch: Watch::default(),
             holds_title: false,
             banner: None,
+            began: false,
             touched: false,
         }
+    }
+
+    /// There will be a banner: to be called before any output comes.
+    pub fn keep_model(&mut self) {
+        let size = self.size;
+        let blank = || Terminal::new(size, NO_HISTORY);
+        self.model.get_or_insert_with(blank);
+    }
+
+    /// There is no banner any more, nor will there be.
+    pub fn forget_model(&mut self) {
+        self.hide_banner();
+        self.model = None;
+    }
+
+    /// The terminal's size.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.size
     }
 
     /// The queue to the terminal.
@@ -95,6 +121,7 @@ impl AttachedScreen {
     /// A replay comes next. `again`: the terminal shows this session already.
     pub fn begin_replay(&mut self, purpose: ReplayPurpose, again: bool) {
         self.hide_banner();
+        self.began = true;
         self.queue.push(self.held.spoil(), false);
         self.queue.push(&self.held.give_up(), true);
         // The replay brings them again.
@@ -122,7 +149,8 @@ impl AttachedScreen {
         }
     }
 
-    /// Shows this line over the screen, in the place of the one before, or none.
+    /// Shows this line, or these, over the screen, in the place of those before, or none. They
+    /// take half of it at most.
     pub fn show_banner(&mut self, text: Option<String>) {
         let Some(text) = text else {
             self.hide_banner();
@@ -137,27 +165,39 @@ impl AttachedScreen {
         }
         // A terminal that takes nothing would get one line after the other when it does again.
         let Some(model) = &self.model else { return };
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || !self.began {
             return;
         }
-        let last = self.size.rows.saturating_sub(1);
-        let row = match &self.banner {
-            Some((_, row)) => *row,
-            None if model.cursor_row() >= last => 0,
-            None => last,
+        let most = (self.size.rows / 2).max(1);
+        let lines = u16::try_from(text.lines().count()).map_or(most, |lines| lines.clamp(1, most));
+        let below = self.size.rows - lines;
+        let mut bytes = Vec::new();
+        let first = match &self.banner {
+            Some((_, rows)) if rows.len() == usize::from(lines) => rows.start,
+            shown => {
+                if let Some((_, rows)) = shown {
+                    bytes = model.repaint(rows.clone());
+                }
+                match model.cursor_row() >= below {
+                    true => 0,
+                    false => below,
+                }
+            }
         };
         self.queue.push(self.held.spoil(), false);
-        let mut bytes = banner::draw(&text, row + 1, self.size.columns);
+        for (line, row) in text.lines().zip(first..first + lines) {
+            bytes.extend_from_slice(&banner::draw(line, row + 1, self.size.columns));
+        }
         bytes.extend_from_slice(&model.repaint(0..0));
         self.queue.push(&bytes, false);
         self.touched = true;
-        self.banner = Some((text, row));
+        self.banner = Some((text, first..first + lines));
     }
 
     fn hide_banner(&mut self) {
-        if let (Some((_, row)), Some(model)) = (self.banner.take(), &self.model) {
+        if let (Some((_, rows)), Some(model)) = (self.banner.take(), &self.model) {
             self.queue.push(self.held.spoil(), false);
-            self.queue.push(&model.repaint(row..row + 1), false);
+            self.queue.push(&model.repaint(rows), false);
         }
     }
 
@@ -454,6 +494,7 @@ mod tests {
         let size = Size::new(4, 40);
         for (text, row) in [(&b"$ "[..], 3), (b"a\r\nb\r\nc\r\n$ ", 0)] {
             let mut screen = AttachedScreen::new(size, true);
+            screen.begin_replay(ReplayPurpose::Update, true);
             screen.write(text);
             let mut users = Terminal::new(size, Limits::default());
             let mut show = |screen: &mut AttachedScreen| {
@@ -474,6 +515,44 @@ mod tests {
                 assert_eq!(show(&mut screen), before);
             }
         }
+    }
+
+    #[test]
+    fn lines_that_cover_several_rows_vanish_without_a_trace_and_take_the_model_along() {
+        let size = Size::new(4, 40);
+        let mut screen = AttachedScreen::new(size, false);
+        let mut users = Terminal::new(size, Limits::default());
+        let mut show = |screen: &mut AttachedScreen| {
+            users.feed(screen.queue().pending());
+            let all = screen.queue().pending().len();
+            screen.queue().take(all);
+            users.snapshot()
+        };
+        let shows = |row: u16, text: &str, screen: &psess_protocol::terminal::Snapshot| {
+            let row = format!("main {row}");
+            let mut entries = screen.entries.iter();
+            entries.any(|(name, entry)| *name == row && entry.contains(text))
+        };
+        screen.keep_model();
+        screen.show_banner(Some("too early".to_owned()));
+        assert!(screen.queue().is_empty());
+        screen.begin_replay(ReplayPurpose::Attach, false);
+        screen.write(b"\x1b[H\x1b[J1\r\n2\r\n3\r\n4\x1b[2;1H");
+        let before = show(&mut screen);
+        screen.show_banner(Some("five\nsix\nseven".to_owned()));
+        let shown = show(&mut screen);
+        assert!(
+            shows(2, "five", &shown) && shows(3, "six", &shown),
+            "half of it"
+        );
+        // Fewer lines leave nothing of more.
+        screen.show_banner(Some("eight".to_owned()));
+        let shown = show(&mut screen);
+        assert!(shows(2, "3", &shown) && shows(3, "eight", &shown));
+        screen.forget_model();
+        assert_eq!(show(&mut screen), before);
+        screen.show_banner(Some("nine".to_owned()));
+        assert!(screen.queue().is_empty());
     }
 
     #[test]

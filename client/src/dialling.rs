@@ -32,6 +32,9 @@ pub struct Dialled {
     pub connection: Connection,
     /// What the user ought to know, each a sentence.
     pub warnings: Vec<String>,
+    /// Such that the far side has said on the terminal already, where the session's picture will
+    /// scroll it off.
+    pub said: Vec<String>,
 }
 
 /// Why there is no connection.
@@ -141,12 +144,17 @@ async fn dial(
     };
     match made {
         Ok((decoder, server, mut warnings)) => {
+            let said = match dial.interactive {
+                true => warnings_in(&pipe.stderr()),
+                false => Vec::new(),
+            };
             // From here on, ssh's words no longer go to the screen.
             pipe.quiet();
             warnings.append(&mut pipe.warnings);
             Ok(Dialled {
                 connection: Connection::new(generation, pipe, decoder, server),
                 warnings,
+                said,
             })
         }
         Err(Unmade::Refused(failure)) => Err(DialFailed::Refused(failure)),
@@ -154,6 +162,14 @@ async fn dial(
             closed(pipe, &transport, dial, error).await,
         )),
     }
+}
+
+/// What a relay that started a keeper has to say stands between the words of ssh and of start-up
+/// files.
+fn warnings_in(stderr: &str) -> Vec<String> {
+    let lines = stderr.lines().map(|line| line.trim_end());
+    let said = lines.filter_map(|line| line.strip_prefix("psess: "));
+    said.map(str::to_owned).collect()
 }
 
 enum Unmade {

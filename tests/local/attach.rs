@@ -382,3 +382,63 @@ fn a_suspended_client_leaves_the_session_alone() {
     client.signal(Signal::CONT);
     first.wait_for_row("second-2");
 }
+
+#[test]
+fn a_warning_stands_on_the_screen_until_a_key_is_pressed_and_is_said_again_when_detaching() {
+    let world = world();
+    let mut command = world.psess([
+        "new",
+        "build",
+        "-e",
+        "PS1=$ ",
+        "--",
+        "/bin/bash",
+        "--norc",
+        "--noprofile",
+    ]);
+    command.env("TERM", "no-such-terminal");
+    let mut terminal = Terminal::new();
+    terminal.run(command);
+    let warning = "this machine does not know the terminal 'no-such-terminal'";
+    terminal.wait_for("the prompt and the warning", |screen| {
+        let has_prompt = screen.rows().iter().any(|row| row.trim_end() == "$");
+        (has_prompt && screen.shows(warning) && screen.shows("  known here")).then_some(())
+    });
+    terminal.type_keys("echo typed\r");
+    terminal.wait_for("only what the shell printed", |screen| {
+        let rows = screen.rows();
+        let has_printed = rows.iter().any(|row| row.trim_end() == "typed");
+        (has_printed && !screen.shows(warning)).then_some(())
+    });
+    terminal.look(|screen| {
+        let all = screen.all_rows();
+        assert!(all.iter().any(|row| row.contains(warning)), "{all:?}");
+    });
+    terminal.type_keys(b"\x1c");
+    assert!(terminal.wait_exit().success());
+    terminal.wait_for_text("[detached from build]");
+    terminal.wait_for_text(warning);
+    assert!(terminal.is_cooked());
+}
+
+#[test]
+fn a_warning_of_a_far_relay_stands_on_the_screen_as_well() {
+    let world = world();
+    let speaks =
+        "echo Welcome >&2; echo psess: sessions end with this login >&2; exec \"$0\" \"$@\"";
+    let entry = format!("[host.box]\ncommand = ['sh', '-c', '{speaks}']\n");
+    world.write("home/.config/psess/config.toml", &entry);
+    let terminal = world.open(["new", "box:build", "--", "sh", "-c", "echo ready; exec cat"]);
+    terminal.wait_for("the output and the warning", |screen| {
+        let rows = screen.rows();
+        let has = |text: &str| rows.iter().any(|row| row.trim_end() == text);
+        let is_there = has("ready") && has("psess: sessions end with this login");
+        (is_there && !has("Welcome")).then_some(())
+    });
+    terminal.type_keys("typed\r");
+    terminal.wait_for("it is gone", |screen| {
+        (screen.shows("typed") && !screen.shows("sessions end")).then_some(())
+    });
+    let all = terminal.look(|screen| screen.all_rows().join("\n"));
+    assert_eq!(all.matches("sessions end").count(), 1, "{all}");
+}

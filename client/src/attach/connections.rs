@@ -74,6 +74,8 @@ impl AttachedClient {
             }
             None => None,
         };
+        let columns = usize::from(self.screen.size().columns.saturating_sub(1));
+        let line = line.or_else(|| self.warnings.banner(columns));
         self.screen.show_banner(line);
         Ok(())
     }
@@ -124,6 +126,8 @@ impl AttachedClient {
                     let line = format!("psess: {warning}\r\n");
                     self.screen.queue().push(line.as_bytes(), false);
                 }
+                let warnings = [dialled.said, dialled.warnings].concat();
+                self.handle_warnings(now, warnings);
                 let mut connection = dialled.connection;
                 if self.transport.is_local() {
                     connection

@@ -22,6 +22,7 @@ impl AttachedClient {
                 by: reason,
                 undelivered_bytes,
                 signal: self.left_by_signal,
+                warnings: self.warnings.all(),
             },
             End::Finished(outcome) => AttachEnd::Finished {
                 name: name.unwrap_or_default(),

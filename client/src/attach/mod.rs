@@ -6,6 +6,7 @@
 mod connections;
 mod ending;
 mod user;
+mod warnings;
 
 use std::collections::hash_map::RandomState;
 use std::future::{Future as _, pending, poll_fn};
@@ -34,6 +35,7 @@ use crate::signals::{Signalled, Signals};
 use crate::terminal::RawTerminal;
 use crate::transport::Transport;
 use crate::tty::Tty;
+use warnings::Warnings;
 
 /// What is read from the user's terminal at once: more than a tty ever gives.
 const TYPED_BYTES: usize = 4096;
@@ -89,6 +91,8 @@ pub enum AttachEnd {
         undelivered_bytes: usize,
         /// The signal that told the client to leave, if one did; SIGHUP where the terminal went.
         signal: Option<i32>,
+        /// What the user was warned of, each a sentence: it may matter just when they leave.
+        warnings: Vec<String>,
     },
     /// The program ended.
     Finished {
@@ -147,6 +151,7 @@ struct AttachedClient {
     recorder: Recorder,
     /// Why there was no contact for long, and until when that is shown.
     reason: Option<(Instant, String)>,
+    warnings: Warnings,
     signals: Signals,
     left_by_signal: Option<i32>,
     end: Option<AttachEnd>,
@@ -225,6 +230,7 @@ impl AttachedClient {
             network_settles: None,
             recorder,
             reason: None,
+            warnings: Warnings::default(),
             signals: Signals::new().context("cannot wait for signals")?,
             left_by_signal: None,
             end: None,
@@ -275,6 +281,7 @@ impl AttachedClient {
             self.keys.poll_timeout(),
             self.network_settles,
             self.reason.as_ref().map(|(until, _)| *until),
+            self.warnings.poll_timeout(),
             self.idle_detach.map(|idle| self.last_key + idle),
             self.stats.then(|| now + STATS_APART),
         ];
@@ -333,6 +340,9 @@ impl AttachedClient {
             self.link.handle_detach(now);
         }
         self.reason.take_if(|(until, _)| *until <= now);
+        if self.warnings.handle_timeout(now) {
+            self.take_warnings_away();
+        }
         if self.network_settles.take_if(|at| *at <= now).is_some() {
             self.link.handle_network_changed(now);
         }

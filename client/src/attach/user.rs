@@ -19,6 +19,9 @@ impl AttachedClient {
     pub(super) fn handle_typed(&mut self, now: Instant, typed: &[u8]) {
         self.last_key = now;
         self.reason = None;
+        if self.warnings.handle_typed(typed) {
+            self.take_warnings_away();
+        }
         let mut passed = Vec::with_capacity(typed.len());
         let detach = self.keys.scan(now, typed, &mut passed);
         self.handle_keys(now, &passed, detach);
@@ -30,6 +33,21 @@ impl AttachedClient {
             let reason = (away >= WORTH_A_REASON).then(|| cut.phrase())??;
             Some((now + REASON_SHOWN, banner::reason(away, &reason)))
         });
+    }
+
+    /// The warnings of a connection that was made.
+    pub(super) fn handle_warnings(&mut self, now: Instant, warnings: Vec<String>) {
+        if !warnings.is_empty() && self.link.session().is_none() {
+            self.screen.keep_model();
+        }
+        self.warnings.add(now, warnings);
+    }
+
+    pub(super) fn take_warnings_away(&mut self) {
+        // On a link that is never lost they were all that could cover the screen.
+        if self.transport.is_local() {
+            self.screen.forget_model();
+        }
     }
 
     pub(super) fn handle_keys(&mut self, now: Instant, passed: &[u8], detach: bool) {

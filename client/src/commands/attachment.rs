@@ -74,10 +74,14 @@ impl Attachment {
                 by,
                 undelivered_bytes,
                 signal,
+                warnings,
             } => {
                 match &name {
                     Some(name) => say(detached(&place.session(name), by, undelivered_bytes)),
                     None => say(format_args!("[no session of {place} was reached]")),
+                }
+                for warning in warnings {
+                    say(format_args!("psess: {warning}"));
                 }
                 let interrupted = name.is_none().then_some(libc::SIGINT);
                 Ok(match signal.or(interrupted) {
