@@ -51,7 +51,7 @@ fn there_and_back(first: &Build, second: &Build) {
             "--",
             "sh",
             "-c",
-            "echo last words; exit 3",
+            "echo last words; exit $((1 + 2))",
         ],
     );
     eventually("it has finished", || {
