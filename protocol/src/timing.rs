@@ -104,6 +104,10 @@ pub struct Timing {
     /// the terminal has more to take. 1 ms: a terminal that takes less in that time is slow, and
     /// the server is to know.
     pub acknowledge_apart: Duration,
+    /// The same of the very last bytes, where the server is lent the terminal. 10 ms: it waits for
+    /// that before it writes a flood by itself, and it should not be told more than 100 times a
+    /// second.
+    pub acknowledge_rest_apart: Duration,
 }
 
 impl Default for Timing {
@@ -141,6 +145,7 @@ impl Default for Timing {
             input_bytes: 1024 * 1024,
             acknowledge_bytes: 16 * 1024,
             acknowledge_apart: Duration::from_millis(1),
+            acknowledge_rest_apart: Duration::from_millis(10),
         }
     }
 }

@@ -64,6 +64,7 @@ settings! {
         attach
         leave
         acknowledge_apart
+        acknowledge_rest_apart
         local_redial
         local_give_up;
     switchable: heartbeat_idle path_idle_timeout ask_after;

@@ -116,8 +116,8 @@ impl OutputPosition {
 /// Terminal bytes of one connection that the user's terminal took, for `ClientMessage::Written`.
 #[derive(Clone, Copy, Debug)]
 pub struct Credit {
-    /// Fewer bytes than this are not acknowledged.
-    least: u64,
+    /// The last bytes are acknowledged as well, however few they are.
+    to_the_last: bool,
     /// Bytes still in the terminal's queue that came on earlier connections, and of which the
     /// server does not know.
     earlier: u64,
@@ -131,7 +131,7 @@ pub struct Credit {
 impl Default for Credit {
     fn default() -> Self {
         Self {
-            least: LEAST_ACKNOWLEDGED,
+            to_the_last: false,
             earlier: 0,
             received: 0,
             written: 0,
@@ -147,7 +147,7 @@ impl Credit {
     #[must_use]
     pub fn to_the_last_byte() -> Self {
         Self {
-            least: 1,
+            to_the_last: true,
             ..Self::default()
         }
     }
@@ -166,7 +166,7 @@ impl Credit {
         Self {
             earlier: self.queued() - counted,
             received: counted,
-            least: self.least,
+            to_the_last: self.to_the_last,
             ..Self::default()
         }
     }
@@ -197,10 +197,13 @@ impl Credit {
 
     /// When what is unsaid is to be acknowledged although it is not much.
     pub fn poll_timeout(&self, now: Instant, timing: &Timing) -> Option<Instant> {
-        let at = self
-            .acknowledged_at
-            .map_or(now, |at| at + timing.acknowledge_apart);
-        (self.unsaid() >= self.least).then_some(at)
+        let apart = match self.unsaid() {
+            0 => return None,
+            LEAST_ACKNOWLEDGED.. => timing.acknowledge_apart,
+            _ if self.to_the_last => timing.acknowledge_rest_apart,
+            _ => return None,
+        };
+        Some(self.acknowledged_at.map_or(now, |at| at + apart))
     }
 
     /// Bytes that the terminal took since the last acknowledgement.
@@ -313,6 +316,20 @@ mod tests {
         credit.handle_written(45 * KIB);
         assert_eq!(credit.poll(now, &timing), Some(45 << 10));
         assert_eq!(credit.queued(), 0);
+    }
+
+    #[test]
+    fn where_the_terminal_is_lent_the_last_byte_is_acknowledged_soon() {
+        let (now, timing) = (Instant::now(), Timing::default());
+        let mut credit = Credit::to_the_last_byte();
+        credit.handle_received(9);
+        credit.handle_written(8);
+        assert_eq!(credit.poll(now, &timing), Some(8));
+        assert_eq!(credit.poll_timeout(now, &timing), None);
+        credit.handle_written(1);
+        let soon = now + timing.acknowledge_rest_apart;
+        assert_eq!(credit.poll_timeout(now, &timing), Some(soon));
+        assert_eq!(credit.poll(soon, &timing), Some(9));
     }
 
     #[test]

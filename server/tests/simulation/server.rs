@@ -169,6 +169,8 @@ impl Server {
         while let Some(id) = self.session.poll_closed() {
             self.close(scene, id);
         }
+        // As the session's task does, once the clients have been sent what came.
+        self.session.settle(scene.now);
     }
 
     fn close(&mut self, scene: &mut Scene, id: ConnectionId) {
