@@ -478,3 +478,29 @@ fn forget_drops_what_has_finished_and_nothing_else() {
     let list = world.succeed(["list"]);
     assert!(!list.contains("gone") && list.contains("build"), "{list}");
 }
+
+#[test]
+fn a_host_that_takes_long_is_said_to_be_waited_for() {
+    let world = world();
+    let answers = world.path("answers");
+    let waits = format!(
+        "until test -e {}; do sleep 0.02; done; exec \"$0\" \"$@\"",
+        answers.display()
+    );
+    let entry = format!("[host.box]\ncommand = ['sh', '-c', '{waits}']\n");
+    world.write("home/.config/psess/config.toml", &entry);
+    let mut list = world.open(["list", "box:"]);
+    let mut new = world.open(["new", "box:build", "--", "sh", "-c", "echo ready; exec cat"]);
+    for terminal in [&list, &new] {
+        terminal.wait_for_row("psess: waiting for box to answer; Ctrl-C gives up");
+    }
+    world.write("answers", "");
+    assert!(list.wait_exit().success());
+    new.wait_for("only the session", |screen| {
+        let rows = screen.rows();
+        let is_there = rows.iter().any(|row| row.trim_end() == "ready");
+        (is_there && !screen.shows("waiting")).then_some(())
+    });
+    new.type_keys(b"\x1c");
+    assert!(new.wait_exit().success());
+}
