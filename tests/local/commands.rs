@@ -504,3 +504,31 @@ fn a_host_that_takes_long_is_said_to_be_waited_for() {
     new.type_keys(b"\x1c");
     assert!(new.wait_exit().success());
 }
+
+#[test]
+fn kill_and_forget_take_several_names_and_go_on_after_one_that_is_not_there() {
+    let world = world();
+    for name in ["one", "two", "three", "four"] {
+        sleeper(&world, name);
+    }
+    let killed = world.run(["kill", "one", "nowhere", "two"]);
+    assert_fails(&killed, 3, &["no session 'nowhere'"]);
+    let list = world.succeed(["list"]);
+    assert!(!list.contains("one") && !list.contains("two"), "{list}");
+    assert!(list.contains("three") && list.contains("four"), "{list}");
+
+    for name in ["past", "gone"] {
+        world.succeed(["new", "-d", name, "--", "true"]);
+    }
+    eventually("both have finished", || {
+        let list = world.succeed(["list"]);
+        (list.matches("finished").count() == 2).then_some(())
+    });
+    let forgotten = world.run(["forget", "past", "three", "gone"]);
+    assert_fails(&forgotten, 1, &["three still runs"]);
+    let list = world.succeed(["list"]);
+    assert!(!list.contains("past") && !list.contains("gone"), "{list}");
+    assert!(list.contains("three"), "{list}");
+    assert_eq!(world.run(["kill"]).status, Some(2));
+    assert_eq!(world.run(["forget"]).status, Some(2));
+}
