@@ -6,6 +6,7 @@ use crate::doctor::control_master;
 use crate::handshake::{Wire, WireError, handshake};
 use crate::transport::pipe::Pipe;
 use crate::transport::{Dial, DialError, Transport};
+use crate::waiting::{self, Waiting};
 use psess_protocol::frame::Decoder;
 use psess_protocol::hello::Hello;
 
@@ -25,11 +26,22 @@ pub struct Greeted {
 
 /// Dials and says hello. A dial that hangs behind a master is given up, and another goes around
 /// the master, with a warning in the pipe. There is no other time limit: ssh may be asking the
-/// user.
+/// user. Where it may, it is said on the terminal when another machine takes long.
 ///
 /// # Errors
 /// As [`Transport::dial`].
 pub async fn greet(transport: &Transport, dial: Dial) -> Result<Greeted, DialError> {
+    let mut waiting = match dial.interactive && !transport.is_local() {
+        true => Waiting::default(),
+        false => Waiting::in_silence(),
+    };
+    let mut greeting = async |pipe: &mut Pipe, shares_master| {
+        let process = pipe.process_id();
+        let asks = || process.is_some_and(waiting::holds_terminal);
+        let say = || waiting::say(&transport.place());
+        let answer = greeting(pipe, shares_master);
+        waiting.for_answer(answer, asks, say).await
+    };
     let mut pipe = transport.dial(dial).await?;
     let shares_master = dial.shares_master && transport.is_ssh();
     if let Some(result) = greeting(&mut pipe, shares_master).await {

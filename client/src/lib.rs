@@ -31,3 +31,4 @@ pub mod sleep_watch;
 pub mod terminal;
 pub mod transport;
 pub mod tty;
+mod waiting;

@@ -478,3 +478,57 @@ fn forget_drops_what_has_finished_and_nothing_else() {
     let list = world.succeed(["list"]);
     assert!(!list.contains("gone") && list.contains("build"), "{list}");
 }
+
+#[test]
+fn a_host_that_takes_long_is_said_to_be_waited_for() {
+    let world = world();
+    let answers = world.path("answers");
+    let waits = format!(
+        "until test -e {}; do sleep 0.02; done; exec \"$0\" \"$@\"",
+        answers.display()
+    );
+    let entry = format!("[host.box]\ncommand = ['sh', '-c', '{waits}']\n");
+    world.write("home/.config/psess/config.toml", &entry);
+    let mut list = world.open(["list", "box:"]);
+    let mut new = world.open(["new", "box:build", "--", "sh", "-c", "echo ready; exec cat"]);
+    for terminal in [&list, &new] {
+        terminal.wait_for_row("psess: waiting for box to answer; Ctrl-C gives up");
+    }
+    world.write("answers", "");
+    assert!(list.wait_exit().success());
+    new.wait_for("only the session", |screen| {
+        let rows = screen.rows();
+        let is_there = rows.iter().any(|row| row.trim_end() == "ready");
+        (is_there && !screen.shows("waiting")).then_some(())
+    });
+    new.type_keys(b"\x1c");
+    assert!(new.wait_exit().success());
+}
+
+#[test]
+fn kill_and_forget_take_several_names_and_go_on_after_one_that_is_not_there() {
+    let world = world();
+    for name in ["one", "two", "three", "four"] {
+        sleeper(&world, name);
+    }
+    let killed = world.run(["kill", "one", "nowhere", "two"]);
+    assert_fails(&killed, 3, &["no session 'nowhere'"]);
+    let list = world.succeed(["list"]);
+    assert!(!list.contains("one") && !list.contains("two"), "{list}");
+    assert!(list.contains("three") && list.contains("four"), "{list}");
+
+    for name in ["past", "gone"] {
+        world.succeed(["new", "-d", name, "--", "true"]);
+    }
+    eventually("both have finished", || {
+        let list = world.succeed(["list"]);
+        (list.matches("finished").count() == 2).then_some(())
+    });
+    let forgotten = world.run(["forget", "past", "three", "gone"]);
+    assert_fails(&forgotten, 1, &["three still runs"]);
+    let list = world.succeed(["list"]);
+    assert!(!list.contains("past") && !list.contains("gone"), "{list}");
+    assert!(list.contains("three"), "{list}");
+    assert_eq!(world.run(["kill"]).status, Some(2));
+    assert_eq!(world.run(["forget"]).status, Some(2));
+}

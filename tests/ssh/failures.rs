@@ -137,3 +137,34 @@ fn errors_of_the_far_side_read_like_those_of_this() {
         &["no-such-command"],
     );
 }
+
+#[test]
+fn doctor_of_a_host_that_does_not_exist_is_an_error_and_of_one_that_refuses_is_half_a_table() {
+    let world = world();
+    let Some(_sshd) = Sshd::start(&world) else {
+        return;
+    };
+    for words in [
+        &["doctor", "no-such-host.invalid"][..],
+        &["doctor", "no-such-host.invalid", "--json"],
+    ] {
+        let finished = world.run(words);
+        assert_eq!(finished.status, Some(1), "{finished:?}");
+        assert_eq!(finished.stdout, "", "{finished:?}");
+        let said = &finished.stderr;
+        assert!(said.contains("Could not resolve hostname"), "{finished:?}");
+    }
+    let refused = world.run(["doctor", "refusing"]);
+    assert_eq!(refused.status, Some(0), "{refused:?}");
+    let table = refused
+        .stdout
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(table.contains("Connection refused"), "{table}");
+    assert!(!table.contains("nothing that is known"), "{table}");
+    assert!(
+        table.contains("the other has not told its settings"),
+        "{table}"
+    );
+}

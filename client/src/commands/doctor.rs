@@ -20,7 +20,9 @@ use crate::doctor::report::{FirstCut, Report, report};
 use crate::doctor::route::Route;
 use crate::doctor::seconds::span;
 use crate::doctor::ssh_settings::SshSettings;
+use crate::error::{CommandError, ERROR};
 use crate::paragraph;
+use crate::place::printable;
 use crate::transport::Transport;
 
 /// Flags of `psess doctor`.
@@ -42,11 +44,16 @@ pub struct DoctorArgs {
 /// Runs it.
 ///
 /// # Errors
-/// When the host makes no sense. That something cannot be read is a row of the table.
+/// When the host makes no sense, or there is none of that name. That something cannot be read is a
+/// row of the table.
 pub async fn run(context: &Context, args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let address = host_of(args.host.as_deref())?;
     let transport = context.transport(&address)?;
     let read = layers(&transport).await;
+    if read.names_no_host() {
+        let message = format!("{transport}: {}", printable(&read.far_said));
+        return Err(CommandError::new(ERROR, message).into());
+    }
     let policy = read
         .far
         .as_ref()
@@ -62,6 +69,7 @@ pub async fn run(context: &Context, args: DoctorArgs) -> anyhow::Result<ExitCode
         ..read
     };
     let report = report(&layers);
+    let is_whole = layers.far.is_some();
     broken_pipe::end_silently();
     let mut stdout = std::io::stdout();
     if args.json {
@@ -73,7 +81,8 @@ pub async fn run(context: &Context, args: DoctorArgs) -> anyhow::Result<ExitCode
         serde_json::to_writer_pretty(&mut stdout, &json)?;
         writeln!(stdout)?;
     } else {
-        stdout.write_all(text(&report, address.host.as_deref(), paragraph::width()).as_bytes())?;
+        let host = address.host.as_deref();
+        stdout.write_all(text(&report, host, is_whole, paragraph::width()).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -141,12 +150,14 @@ struct Json<'a> {
     report: &'a Report,
 }
 
-fn text(report: &Report, host: Option<&str>, width: usize) -> String {
+/// `is_whole`: the far side told its settings.
+fn text(report: &Report, host: Option<&str>, is_whole: bool, width: usize) -> String {
     let mut text = String::new();
     if let Some(host) = host {
         let first = |cut: &Option<FirstCut>, verb: &str| match cut {
             Some(cut) => format!("{verb} after {} by {}", span(cut.after), cut.by),
-            None => format!("{verb} by nothing that is known"),
+            None if is_whole => format!("{verb} by nothing that is known"),
+            None => format!("{verb} by nothing on this side; the other has not told its settings"),
         };
         let lines = [
             (

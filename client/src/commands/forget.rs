@@ -7,6 +7,7 @@ use psess_protocol::message::{ClientMessage, SessionSummary, Target};
 
 use super::Context;
 use super::kill::find;
+use super::servers::{Servers, Tally};
 use crate::address::Address;
 use crate::commands::completions;
 use crate::error::{CommandError, ERROR, NO_SUCH_SESSION, USAGE};
@@ -17,13 +18,13 @@ use crate::place::Place;
 #[command(
     after_long_help = "Never ends a session that still runs: that is 'psess kill'.\n\n\
     Examples:\n  \
-    psess forget build\n  \
+    psess forget build test\n  \
     psess forget --all devbox:"
 )]
 pub struct ForgetArgs {
-    /// The session, or an unambiguous beginning of its name; with --all, the machine
+    /// The sessions, or unambiguous beginnings of their names; with --all, the machine
     #[arg(add = completions::sessions())]
-    name: Option<Address>,
+    names: Vec<Address>,
     /// All sessions that have finished
     #[arg(long)]
     all: bool,
@@ -32,19 +33,30 @@ pub struct ForgetArgs {
 /// Runs it.
 ///
 /// # Errors
-/// When there is no such session, or it still runs.
-pub async fn run(context: &Context, args: ForgetArgs) -> anyhow::Result<ExitCode> {
-    let address = args.name.unwrap_or_default();
-    match (&address.session, args.all) {
-        (Some(_), true) => {
-            return Err(CommandError::new(USAGE, "either a session, or --all").into());
-        }
-        (None, false) => {
-            return Err(CommandError::new(USAGE, "which session? Or --all?").into());
-        }
-        (Some(_), false) | (None, true) => {}
+/// When the arguments make no sense. What fails otherwise is reported, and the others go on.
+pub async fn run(context: &Context, mut args: ForgetArgs) -> anyhow::Result<ExitCode> {
+    if args.names.is_empty() {
+        args.names.push(Address::default());
     }
-    let mut server = context.converse(&address).await?;
+    for address in &args.names {
+        let words = match (&address.session, args.all) {
+            (Some(_), true) => "either a session, or --all",
+            (None, false) => "which session? Or --all?",
+            (Some(_), false) | (None, true) => continue,
+        };
+        return Err(CommandError::new(USAGE, words).into());
+    }
+    let mut servers = Servers::new(context);
+    let mut tally = Tally::default();
+    for address in &args.names {
+        tally.add(forget(&mut servers, address).await);
+    }
+    Ok(tally.status())
+}
+
+/// One session, or all of a machine's that have finished.
+async fn forget(servers: &mut Servers<'_>, address: &Address) -> anyhow::Result<()> {
+    let server = servers.of(address).await?;
     let mut sessions = server.sessions().await?;
     match &address.session {
         Some(name) => {
@@ -66,7 +78,7 @@ pub async fn run(context: &Context, args: ForgetArgs) -> anyhow::Result<ExitCode
             .order(&ClientMessage::Kill { session, signal: 0 })
             .await?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// In the words that the server has for other commands; `alike` are the names that begin so.

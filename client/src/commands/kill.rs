@@ -1,10 +1,11 @@
-//! `psess kill`: ends a session.
+//! `psess kill`: ends sessions.
 
 use std::process::ExitCode;
 
 use clap::Args;
 use psess_protocol::message::{ClientMessage, SessionSummary, Target};
 
+use super::servers::{Servers, Tally};
 use super::{Context, session_of};
 use crate::address::Address;
 use crate::commands::completions;
@@ -20,13 +21,13 @@ use crate::terminal;
     a terminal, as in a script, nobody can be asked, and the session is ended.\n\n\
     Examples:\n  \
     psess kill build\n  \
-    psess kill --yes devbox:build\n  \
+    psess kill --yes devbox:build devbox:test\n  \
     psess kill --signal USR1 build   only sends the signal"
 )]
 pub struct KillArgs {
-    /// The session, or an unambiguous beginning of its name
-    #[arg(add = completions::sessions())]
-    name: Address,
+    /// The sessions, or unambiguous beginnings of their names
+    #[arg(required = true, add = completions::sessions())]
+    names: Vec<Address>,
     /// The signal that its program is sent, such as INT, SIGTERM or 9 [default: HUP, and KILL
     /// when that does not help]
     #[arg(short, long, value_parser = signal_number)]
@@ -39,10 +40,19 @@ pub struct KillArgs {
 /// Runs it.
 ///
 /// # Errors
-/// When there is no such session, or the user says no.
+/// None: what fails is reported, that the user says no as well, and the others go on.
 pub async fn run(context: &Context, args: KillArgs) -> anyhow::Result<ExitCode> {
-    let mut session = session_of(&args.name)?;
-    let mut server = context.converse(&args.name).await?;
+    let mut servers = Servers::new(context);
+    let mut tally = Tally::default();
+    for name in &args.names {
+        tally.add(end(&mut servers, name, &args).await);
+    }
+    Ok(tally.status())
+}
+
+async fn end(servers: &mut Servers<'_>, name: &Address, args: &KillArgs) -> anyhow::Result<()> {
+    let mut session = session_of(name)?;
+    let server = servers.of(name).await?;
     if !args.yes
         && args.signal.is_none()
         && terminal::is_interactive()
@@ -61,7 +71,7 @@ pub async fn run(context: &Context, args: KillArgs) -> anyhow::Result<ExitCode> 
     server
         .order(&ClientMessage::Kill { session, signal })
         .await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The one of this name, or the only one whose name begins so, as the server looks for it.

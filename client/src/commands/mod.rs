@@ -16,6 +16,7 @@ pub mod new;
 pub mod probe;
 pub mod rename;
 pub mod server;
+mod servers;
 pub mod why;
 
 use std::io::Write as _;

@@ -1,8 +1,9 @@
 //! A user in front of a terminal: a pty whose keys the test types and whose screen it reads.
 
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -87,6 +88,16 @@ impl Terminal {
             awake: Some(awake),
             child: None,
         }
+    }
+
+    /// The device by which other processes open it.
+    ///
+    /// # Panics
+    /// Where there is no /proc.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        let descriptor = format!("/proc/self/fd/{}", self.slave.as_raw_fd());
+        std::fs::read_link(descriptor).expect("procfs links open descriptors")
     }
 
     /// Starts a program on the terminal, as the leader of a session of its own.

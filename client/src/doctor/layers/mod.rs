@@ -57,6 +57,12 @@ impl Layers {
         .concat()
     }
 
+    /// Whether ssh knows no machine of that name, or none of one on the way to it.
+    #[must_use]
+    pub fn names_no_host(&self) -> bool {
+        self.far.is_none() && self.far_said.contains("Could not resolve hostname")
+    }
+
     /// The sshd that serves this user there.
     fn far_sshd(&self) -> Option<&SshdSettings> {
         self.far.as_ref()?.sshd.as_ref()
