@@ -114,7 +114,7 @@ impl OutputPosition {
 }
 
 /// Terminal bytes of one connection that the user's terminal took, for `ClientMessage::Written`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Credit {
     /// The last bytes are acknowledged as well, however few they are.
     to_the_last: bool,
@@ -126,19 +126,6 @@ pub struct Credit {
     written: u64,
     acknowledged: u64,
     acknowledged_at: Option<Instant>,
-}
-
-impl Default for Credit {
-    fn default() -> Self {
-        Self {
-            to_the_last: false,
-            earlier: 0,
-            received: 0,
-            written: 0,
-            acknowledged: 0,
-            acknowledged_at: None,
-        }
-    }
 }
 
 impl Credit {
