@@ -532,3 +532,16 @@ fn kill_and_forget_take_several_names_and_go_on_after_one_that_is_not_there() {
     assert_eq!(world.run(["kill"]).status, Some(2));
     assert_eq!(world.run(["forget"]).status, Some(2));
 }
+
+#[test]
+fn output_that_cannot_be_written_is_said_to_be_that() {
+    let world = world();
+    sleeper(&world, "build");
+    for line in ["list", "list --json", "doctor", "man", "server status"] {
+        let script = format!("exec psess {line} >/dev/full");
+        let mut command = world.command("sh");
+        command.args(["-c", &script]);
+        let words = "psess: cannot write to standard output: No space left on device";
+        assert_fails(&Finished::of(command), 1, &[words]);
+    }
+}
