@@ -545,3 +545,30 @@ fn output_that_cannot_be_written_is_said_to_be_that() {
         assert_fails(&Finished::of(command), 1, &[words]);
     }
 }
+
+#[test]
+fn config_shows_where_each_value_came_from() {
+    let world = world();
+    let file = world.write("home/.config/psess/config.toml", "history = 100\n");
+    let mut command = world.psess(["config", "--origin", "--ssh", "ssh -v"]);
+    command.env("PSESS_DETACH_KEY", "ctrl-b");
+    let shown = Finished::of(command);
+    assert_eq!(shown.status, Some(0), "{shown:?}");
+    let line = |key: &str| {
+        let line = shown.stdout.lines().find(|line| line.starts_with(key));
+        let words: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+        words.join(" ")
+    };
+    assert_eq!(
+        line("history"),
+        format!("history = 100 # {}", file.display())
+    );
+    assert_eq!(
+        line("detach-key"),
+        "detach-key = \"ctrl-b\" # PSESS_DETACH_KEY"
+    );
+    assert_eq!(line("ssh"), "ssh = \"ssh -v\" # --ssh");
+    assert_eq!(line("heartbeat"), "heartbeat = \"15s\" # default");
+    world.write("home/.config/psess/config.toml", "histroy = 100\n");
+    assert_fails(&world.run(["config"]), 1, &["config.toml", "histroy"]);
+}
