@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
-    attach, completions, detach, doctor, env, forget, kill, list, man, new, probe, rename, server,
-    why,
+    attach, completions, config, detach, doctor, env, forget, kill, list, man, new, probe, rename,
+    server, why,
 };
 use crate::config::SshFlags;
 
@@ -31,6 +31,7 @@ use crate::config::SshFlags;
         Ctrl-\\ detaches; pressed twice it goes to the program.\n\n\
         Files:\n  \
         ~/.config/psess/config.toml  the configuration\n  \
+        /etc/psess/config.toml       the machine's, which the user's goes before\n  \
         ~/.local/state/psess/        what 'why' and 'probe' know\n\n\
         Environment:\n  \
         PSESS_CONFIG          another configuration file\n  \
@@ -140,6 +141,8 @@ pub enum Command {
     Probe(probe::ProbeArgs),
     /// Print what a shell in a session should know of the client attached last
     Env(env::EnvArgs),
+    /// What is configured, and where
+    Config(config::ConfigArgs),
     /// Look at the server, restart or stop it
     Server(server::ServerArgs),
     /// Print a script that completes psess's arguments in a shell

@@ -28,6 +28,7 @@ pub mod paragraph;
 pub mod place;
 pub mod signals;
 pub mod sleep_watch;
+pub mod standard_output;
 pub mod terminal;
 pub mod transport;
 pub mod tty;

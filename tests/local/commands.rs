@@ -532,3 +532,43 @@ fn kill_and_forget_take_several_names_and_go_on_after_one_that_is_not_there() {
     assert_eq!(world.run(["kill"]).status, Some(2));
     assert_eq!(world.run(["forget"]).status, Some(2));
 }
+
+#[test]
+fn output_that_cannot_be_written_is_said_to_be_that() {
+    let world = world();
+    sleeper(&world, "build");
+    for line in ["list", "list --json", "doctor", "man", "server status"] {
+        let script = format!("exec psess {line} >/dev/full");
+        let mut command = world.command("sh");
+        command.args(["-c", &script]);
+        let words = "psess: cannot write to standard output: No space left on device";
+        assert_fails(&Finished::of(command), 1, &[words]);
+    }
+}
+
+#[test]
+fn config_shows_where_each_value_came_from() {
+    let world = world();
+    let file = world.write("home/.config/psess/config.toml", "history = 100\n");
+    let mut command = world.psess(["config", "--origin", "--ssh", "ssh -v"]);
+    command.env("PSESS_DETACH_KEY", "ctrl-b");
+    let shown = Finished::of(command);
+    assert_eq!(shown.status, Some(0), "{shown:?}");
+    let line = |key: &str| {
+        let line = shown.stdout.lines().find(|line| line.starts_with(key));
+        let words: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+        words.join(" ")
+    };
+    assert_eq!(
+        line("history"),
+        format!("history = 100 # {}", file.display())
+    );
+    assert_eq!(
+        line("detach-key"),
+        "detach-key = \"ctrl-b\" # PSESS_DETACH_KEY"
+    );
+    assert_eq!(line("ssh"), "ssh = \"ssh -v\" # --ssh");
+    assert_eq!(line("heartbeat"), "heartbeat = \"15s\" # default");
+    world.write("home/.config/psess/config.toml", "histroy = 100\n");
+    assert_fails(&world.run(["config"]), 1, &["config.toml", "histroy"]);
+}

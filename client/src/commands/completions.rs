@@ -12,6 +12,7 @@ use clap_complete::env::Shells;
 
 use crate::broken_pipe;
 use crate::conversation::Conversation;
+use crate::standard_output::StandardOutput;
 use crate::transport::Transport;
 
 /// How long a key press may wait for names.
@@ -41,7 +42,7 @@ pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     shell.write_registration("COMPLETE", "psess", "psess", "psess", &mut script)?;
     broken_pipe::end_silently();
-    std::io::stdout().write_all(&script)?;
+    StandardOutput::of_this_process().write_all(&script)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -23,6 +23,7 @@ use crate::doctor::ssh_settings::SshSettings;
 use crate::error::{CommandError, ERROR};
 use crate::paragraph;
 use crate::place::printable;
+use crate::standard_output::StandardOutput;
 use crate::transport::Transport;
 
 /// Flags of `psess doctor`.
@@ -71,7 +72,7 @@ pub async fn run(context: &Context, args: DoctorArgs) -> anyhow::Result<ExitCode
     let report = report(&layers);
     let is_whole = layers.far.is_some();
     broken_pipe::end_silently();
-    let mut stdout = std::io::stdout();
+    let mut stdout = StandardOutput::of_this_process();
     if args.json {
         let json = Json {
             schema: 1,

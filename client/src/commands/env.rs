@@ -10,6 +10,7 @@ use super::{Context, session_of};
 use crate::address::Address;
 use crate::broken_pipe;
 use crate::commands::completions;
+use crate::standard_output::StandardOutput;
 
 /// Flags of `psess env`.
 #[derive(Args, Debug)]
@@ -34,7 +35,7 @@ pub async fn run(context: &Context, args: EnvArgs) -> anyhow::Result<ExitCode> {
     match server.ask(&ClientMessage::AskEnvironment(session)).await? {
         ServerMessage::ClientEnvironment(entries) => {
             broken_pipe::end_silently();
-            std::io::stdout().write_all(&script(&entries))?;
+            StandardOutput::of_this_process().write_all(&script(&entries))?;
             Ok(ExitCode::SUCCESS)
         }
         other => Err(server.nonsense(&other).into()),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::broken_pipe;
 use crate::doctor::facts::Facts;
+use crate::standard_output::StandardOutput;
 
 /// Runs it.
 ///
@@ -13,6 +14,6 @@ use crate::doctor::facts::Facts;
 pub fn run() -> anyhow::Result<ExitCode> {
     broken_pipe::end_silently();
     let facts = Facts::of_this_machine();
-    std::io::stdout().write_all(facts.print().as_bytes())?;
+    StandardOutput::of_this_process().write_all(facts.print().as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

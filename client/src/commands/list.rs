@@ -18,6 +18,7 @@ use crate::doctor::cut::Cut;
 use crate::doctor::cut_log::CutLog;
 use crate::error::{CommandError, NO_SUCH_SESSION, USAGE};
 use crate::place::{Place, printable};
+use crate::standard_output::StandardOutput;
 
 const A_DAY: Duration = Duration::from_secs(86_400);
 
@@ -55,19 +56,19 @@ pub async fn run(context: &Context, args: ListArgs) -> anyhow::Result<ExitCode> 
         Err(error) => return Err(error.into()),
     };
     broken_pipe::end_silently();
-    let mut stdout = io::stdout();
+    let mut stdout = StandardOutput::of_this_process();
     if args.json {
         let list = json(address.host.as_deref(), &sessions);
         serde_json::to_writer_pretty(&mut stdout, &list)?;
         writeln!(stdout)?;
     } else {
-        let columns = stdout
+        let columns = io::stdout()
             .is_terminal()
-            .then(|| rustix::termios::tcgetwinsize(&stdout).ok())
+            .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())
             .flatten()
             .map(|size| usize::from(size.ws_col))
             .filter(|columns| *columns > 0);
-        if sessions.is_empty() && stdout.is_terminal() {
+        if sessions.is_empty() && io::stdout().is_terminal() {
             match &address.host {
                 Some(host) => say(format_args!("no sessions on {host}")),
                 None => say("no sessions"),

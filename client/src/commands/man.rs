@@ -10,6 +10,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use crate::broken_pipe;
+use crate::standard_output::StandardOutput;
 
 /// Flags of `psess man`.
 #[derive(Args, Debug)]
@@ -30,7 +31,7 @@ pub fn run(args: &ManArgs, mut psess: Command) -> anyhow::Result<ExitCode> {
         Some(directory) => std::fs::create_dir_all(directory)
             .and_then(|()| write_pages(&psess, directory))
             .with_context(|| format!("cannot write manual pages to {}", directory.display()))?,
-        None => std::io::stdout().write_all(&page(&psess)?)?,
+        None => StandardOutput::of_this_process().write_all(&page(&psess)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 pub mod attach;
 mod attachment;
 pub mod completions;
+pub mod config;
 pub mod detach;
 pub mod doctor;
 pub mod env;
@@ -71,6 +72,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completions(args) => return completions::run(args),
         Command::Man(args) => return man::run(args, Cli::command()),
         Command::Why(args) => return why::run(args),
+        Command::Config(args) => return config::run(&cli.global, args),
         Command::Facts => return facts::run(),
         Command::Relay | Command::Keeper => unreachable!("roles of the server's side"),
         Command::New(_)
@@ -105,9 +107,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Completions(_)
             | Command::Man(_)
             | Command::Why(_)
+            | Command::Config(_)
             | Command::Facts
             | Command::Relay
-            | Command::Keeper => unreachable!("handled above, without a configuration"),
+            | Command::Keeper => unreachable!("handled above, without a context"),
         }
     })
 }

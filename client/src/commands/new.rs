@@ -22,6 +22,7 @@ use crate::config::ShownHistory;
 use crate::conversation::Conversation;
 use crate::environment;
 use crate::error::{CommandError, USAGE};
+use crate::standard_output::StandardOutput;
 use crate::transport::Transport;
 
 /// Flags of `psess new`.
@@ -109,7 +110,7 @@ async fn start(transport: &Transport, requests: &[ClientMessage]) -> anyhow::Res
                 let quoted = created.warnings.iter().map(|words| place.quote(words));
                 warnings.extend(quoted);
                 writeln!(
-                    std::io::stdout(),
+                    StandardOutput::of_this_process(),
                     "{}",
                     place.session(created.name.as_str())
                 )?;

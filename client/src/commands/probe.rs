@@ -20,6 +20,7 @@ use crate::doctor::report;
 use crate::doctor::route::Route;
 use crate::doctor::seconds::{self, span};
 use crate::paragraph;
+use crate::standard_output::StandardOutput;
 
 /// No way is measured beyond this: RFC 5382 asks NATs to remember for 2 h 4 min.
 const DEFAULT_MAX: &str = "1h";
@@ -96,7 +97,7 @@ pub async fn run(context: &Context, args: ProbeArgs) -> anyhow::Result<ExitCode>
             .context("cannot keep the result")?;
     }
     broken_pipe::end_silently();
-    let mut stdout = std::io::stdout();
+    let mut stdout = StandardOutput::of_this_process();
     if args.json {
         serde_json::to_writer_pretty(&mut stdout, &json(&host, &route, &measured, bound.as_ref()))?;
         writeln!(stdout)?;

@@ -2,7 +2,7 @@
 //! upgrade, and the end of everything. Without a command, `psess server` is the role of a
 //! server, which only a keeper starts.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -19,6 +19,7 @@ use crate::clock::{Clock, span};
 use crate::confirmation::confirmed;
 use crate::error::{CommandError, ERROR, USAGE};
 use crate::place::{Place, printable};
+use crate::standard_output::StandardOutput;
 use crate::terminal;
 
 /// Flags of `psess server`.
@@ -117,7 +118,7 @@ async fn status(context: &Context, host: &Address) -> anyhow::Result<ExitCode> {
     let protocol = Hello::of_client().common_version(server.hello())?;
     broken_pipe::end_silently();
     let text = describe(&Clock::now(), &status, usage.as_ref(), protocol);
-    io::stdout().write_all(text.as_bytes())?;
+    StandardOutput::of_this_process().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,6 +19,7 @@ use crate::doctor::evidence::{Evidence, Noticed};
 use crate::doctor::seconds::span;
 use crate::doctor::verdict::Verdict;
 use crate::paragraph;
+use crate::standard_output::StandardOutput;
 
 /// Flags of `psess why`.
 #[derive(Args, Debug)]
@@ -56,7 +57,7 @@ pub fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
     });
     cuts.drain(..cuts.len().saturating_sub(args.count));
     broken_pipe::end_silently();
-    let mut stdout = std::io::stdout();
+    let mut stdout = StandardOutput::of_this_process();
     if args.json {
         serde_json::to_writer_pretty(&mut stdout, &json(&cuts))?;
         writeln!(stdout)?;

@@ -1,18 +1,19 @@
-//! The configuration file: `~/.config/psess/config.toml`.
+//! The configuration: `~/.config/psess/config.toml` and `/etc/psess/config.toml`.
 //!
-//! A flag goes before a `PSESS_*` variable, which goes before the file; this is where the last
-//! two meet.
+//! A flag goes before a `PSESS_*` variable, which goes before the user's file, which goes before the
+//! machine's; this is where the last three meet.
 
 mod duration;
 mod history;
 mod host;
+mod setting;
+mod sources;
 mod timing;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{env, fs, io};
 
 use psess_protocol::timing::Timing;
 use serde::Deserialize;
@@ -24,6 +25,8 @@ use crate::transport::ssh::SshTransport;
 pub use duration::{BadDuration, Interval};
 pub use history::{ShownHistory, parse as parse_history};
 use host::{Host, Way};
+pub use setting::{Origin, Setting};
+pub use sources::Sources;
 use timing::TimingSettings;
 
 /// What the user configured.
@@ -55,45 +58,13 @@ pub struct SshFlags {
 }
 
 impl Config {
-    /// Reads the file, and the variables `PSESS_CONFIG` (which names it), `PSESS_DETACH_KEY` and
-    /// `PSESS_SSH`. Without a file everything has its default; one that was named must be there.
+    /// As [`Sources::read`] finds it. Without a file everything has its default.
     ///
     /// # Errors
     /// [`ConfigError`], which names the file or the variable, the place in it and what is
     /// allowed there.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
-        let named = named.map(Path::to_owned).or_else(|| {
-            let path = env::var_os("PSESS_CONFIG")?;
-            (!path.is_empty()).then(|| PathBuf::from(path))
-        });
-        let (path, must_exist) = match named {
-            Some(path) => (Some(path), true),
-            None => (
-                default_path(env::var_os("XDG_CONFIG_HOME"), env::home_dir()),
-                false,
-            ),
-        };
-        let text = match &path {
-            None => String::new(),
-            Some(path) => match fs::read_to_string(path) {
-                Ok(text) => text,
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
-                    String::new()
-                }
-                Err(error) => {
-                    return Err(ConfigError::Read {
-                        path: path.clone(),
-                        error,
-                    });
-                }
-            },
-        };
-        Self::parse(
-            &path.unwrap_or_default(),
-            &text,
-            env::var("PSESS_DETACH_KEY").ok(),
-            env::var("PSESS_SSH").ok(),
-        )
+        Sources::read(named)?.config()
     }
 
     /// What the text of the file at `path` says, unless the variables say something else.
@@ -106,11 +77,36 @@ impl Config {
         detach_key: Option<String>,
         ssh: Option<String>,
     ) -> Result<Self, ConfigError> {
-        let file = File::parse(text).map_err(|message| ConfigError::File {
-            path: path.to_owned(),
-            message,
-        })?;
-        file.with_variables(detach_key, ssh)
+        let sources = Sources {
+            files: vec![(path.to_owned(), text.to_owned())],
+            detach_key,
+            ssh,
+        };
+        sources.config()
+    }
+
+    /// What a file says goes before what holds so far.
+    fn apply(&mut self, file: File) {
+        if let Some(key) = file.detach_key {
+            self.detach_key = key;
+        }
+        if let Some(history) = file.history {
+            self.history = history;
+        }
+        if let Some(Interval(idle)) = file.idle_detach {
+            self.idle_detach = idle;
+        }
+        if let Some(respect) = file.respect_policy {
+            self.respect_policy = respect;
+        }
+        if let Some(ssh) = file.ssh {
+            self.ssh = ssh.0;
+        }
+        file.timing.apply(&mut self.timing);
+        if let Some(heartbeat) = file.heartbeat {
+            heartbeat.set_heartbeat(&mut self.timing);
+        }
+        self.hosts.extend(file.host);
     }
 
     /// How a host is reached; `None` is this machine.
@@ -159,26 +155,62 @@ impl Config {
     }
 }
 
-fn default_path(config_home: Option<OsString>, home: Option<PathBuf>) -> Option<PathBuf> {
-    // The XDG specification: a relative path is as good as none.
-    let directory = config_home
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| Some(home?.join(".config")))?;
-    Some(directory.join("psess/config.toml"))
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            detach_key: DetachKey::default(),
+            history: ShownHistory::Fitting,
+            idle_detach: None,
+            respect_policy: false,
+            timing: Timing::default(),
+            ssh: vec!["ssh".to_owned()],
+            hosts: BTreeMap::new(),
+        }
+    }
+}
+
+impl Sources {
+    /// What they say together.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn config(self) -> Result<Config, ConfigError> {
+        let mut config = Config::default();
+        for (path, text) in self.files {
+            let file = File::parse(&text).map_err(|message| ConfigError::File { path, message })?;
+            config.apply(file);
+        }
+        if let Some(key) = self.detach_key {
+            config.detach_key = key.parse().map_err(ConfigError::DetachKey)?;
+        }
+        if let Some(ssh) = self.ssh {
+            config.ssh = host::split_command(&ssh)
+                .map_err(|message| ConfigError::Ssh("PSESS_SSH", message))?;
+        }
+        Ok(config)
+    }
+
+    /// Each value that holds, with its origin; `ssh` is the flag `--ssh`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn settings(self, ssh: Option<&str>) -> Result<Vec<Setting>, ConfigError> {
+        self.clone().config()?;
+        Ok(setting::settings(&self, ssh).expect("these files were just understood"))
+    }
 }
 
 /// The file as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
-    #[serde(deserialize_with = "from_text")]
-    detach_key: DetachKey,
+    #[serde(deserialize_with = "some_text")]
+    detach_key: Option<DetachKey>,
     #[serde(deserialize_with = "history::deserialize")]
     history: Option<ShownHistory>,
     idle_detach: Option<Interval>,
     heartbeat: Option<Interval>,
-    respect_policy: bool,
+    respect_policy: Option<bool>,
     ssh: Option<host::Command>,
     timing: TimingSettings,
     host: BTreeMap<String, Host>,
@@ -188,35 +220,6 @@ impl File {
     /// The message of an error names line, column and key, and what is allowed.
     fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| error.to_string())
-    }
-
-    fn with_variables(
-        self,
-        detach_key: Option<String>,
-        ssh: Option<String>,
-    ) -> Result<Config, ConfigError> {
-        let mut timing = Timing::default();
-        self.timing.apply(&mut timing);
-        if let Some(heartbeat) = self.heartbeat {
-            heartbeat.set_heartbeat(&mut timing);
-        }
-        let default_ssh = || vec!["ssh".to_owned()];
-        Ok(Config {
-            detach_key: match detach_key {
-                Some(text) => text.parse().map_err(ConfigError::DetachKey)?,
-                None => self.detach_key,
-            },
-            history: self.history.unwrap_or(ShownHistory::Fitting),
-            idle_detach: self.idle_detach.and_then(|interval| interval.0),
-            respect_policy: self.respect_policy,
-            timing,
-            ssh: match ssh {
-                Some(text) => host::split_command(&text)
-                    .map_err(|message| ConfigError::Ssh("PSESS_SSH", message))?,
-                None => self.ssh.map_or_else(default_ssh, |ssh| ssh.0),
-            },
-            hosts: self.host,
-        })
     }
 }
 
@@ -228,6 +231,15 @@ where
 {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(serde::de::Error::custom)
+}
+
+/// The same for what may be missing.
+fn some_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    from_text(deserializer).map(Some)
 }
 
 /// Why the configuration cannot be used.
@@ -269,8 +281,7 @@ mod tests {
     use psess_protocol::message::History;
 
     fn config(text: &str) -> Config {
-        let file = File::parse(text).expect("a good file");
-        file.with_variables(None, None).expect("no variables")
+        Config::parse(Path::new("config.toml"), text, None, None).expect("a good file")
     }
 
     #[test]
@@ -375,22 +386,45 @@ mod tests {
 
     #[test]
     fn variables_go_before_the_file() {
-        let file = File::parse("detach-key = 'ctrl-b'").unwrap();
-        let config = file
-            .with_variables(Some("ctrl-a".to_owned()), Some("myssh -x".to_owned()))
-            .unwrap();
+        let sources = Sources {
+            files: vec![(PathBuf::new(), "detach-key = 'ctrl-b'".to_owned())],
+            detach_key: Some("ctrl-a".to_owned()),
+            ssh: Some("myssh -x".to_owned()),
+        };
+        let config = sources.config().unwrap();
         assert_eq!(config.detach_key.to_string(), "Ctrl-A");
         assert_eq!(config.ssh, ["myssh", "-x"]);
     }
 
     #[test]
-    fn the_file_is_where_the_xdg_specification_puts_it() {
-        let home = || Some(PathBuf::from("/home/ann"));
-        let expected = Some(PathBuf::from("/home/ann/.config/psess/config.toml"));
-        assert_eq!(default_path(None, home()), expected);
-        assert_eq!(default_path(Some("relative".into()), home()), expected);
-        let elsewhere = Some(PathBuf::from("/etc/x/psess/config.toml"));
-        assert_eq!(default_path(Some("/etc/x".into()), None), elsewhere);
-        assert_eq!(default_path(None, None), None);
+    fn the_users_file_goes_before_the_machines_key_by_key() {
+        let file = |path: &str, text: &str| (PathBuf::from(path), text.to_owned());
+        let sources = Sources {
+            files: vec![
+                file(
+                    "/etc/psess/config.toml",
+                    "heartbeat = '20s'\nhistory = 'all'\n[timing]\ndead = '20s'\n[host.a]\nssh = 'ssh -4'",
+                ),
+                file(
+                    "config.toml",
+                    "history = 'none'\n[timing]\nheartbeat-idle = '30s'\n[host.b]\nssh = 'ssh -6'",
+                ),
+            ],
+            ..Sources::default()
+        };
+        let config = sources.config().unwrap();
+        assert_eq!(config.history, ShownHistory::Exactly(History::None));
+        assert_eq!(config.timing.dead, Duration::from_secs(20));
+        assert_eq!(config.timing.heartbeat_idle, Some(Duration::from_secs(30)));
+        assert_eq!(config.hosts.len(), 2);
+        let wrong = Sources {
+            files: vec![
+                file("/etc/psess/config.toml", "x = 1"),
+                file("config.toml", ""),
+            ],
+            ..Sources::default()
+        };
+        let error = wrong.config().unwrap_err().to_string();
+        assert!(error.contains("/etc/psess/config.toml"), "{error}");
     }
 }
