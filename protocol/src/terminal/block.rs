@@ -149,36 +149,35 @@ impl Writer {
                 .extend_from_slice(&[code::MARKS, 0x20 + row.marks]);
         }
         let cells = row.used_cells();
-        if row.is_plain() {
-            if cells.is_empty() {
-                return;
-            }
-            let end = cells
-                .iter()
-                .rposition(|cell| !cell.is_empty())
-                .map_or(0, |at| at + 1);
-            if end > 0 {
-                self.set_style(block, 0, content);
-                self.set_link(block, 0, content);
-                block
-                    .bytes
-                    .extend(cells[..end].iter().map(|cell| cell.plain_byte()));
-            }
-            return;
-        }
-        let filled = cells.len() == row.cells().len();
         let text_end = cells
             .iter()
             .rposition(|cell| !cell.is_empty())
             .map_or(0, |at| at + 1);
+        // The column that a wide character did not fit into is no text of the line. All before it
+        // is: the line goes on there, and only its last row ends where its text does.
+        let columns = row.cells().len();
+        let goes_on = wide_next && text_end < columns;
+        if row.is_plain() {
+            if text_end > 0 {
+                self.set_style(block, 0, content);
+                self.set_link(block, 0, content);
+                block
+                    .bytes
+                    .extend(cells[..text_end].iter().map(|cell| cell.plain_byte()));
+            }
+            if goes_on {
+                self.write_blanks(block, columns - 1 - text_end, content);
+            }
+            return;
+        }
+        let filled = cells.len() == columns;
         let last = cells.last().copied().unwrap_or_default();
         let mut end = cells
             .iter()
             .rposition(|cell| *cell != Cell::EMPTY)
             .map_or(0, |at| at + 1);
-        // The column that a wide character did not fit into is no text of the line.
-        if wide_next && text_end + 1 == row.cells().len() {
-            end = text_end;
+        if goes_on {
+            end = end.min(columns - 1);
         }
         let mut fill = None;
         if filled && end == cells.len() && text_end < end && last.style != 0 {
@@ -211,9 +210,20 @@ impl Writer {
             write_characters(&mut block.bytes, others, content);
             at += run + others.len();
         }
+        if goes_on {
+            self.write_blanks(block, columns - 1 - end, content);
+        }
         if let Some(style) = fill {
             self.set_style(block, style, content);
             block.bytes.push(code::FILL);
+        }
+    }
+
+    fn write_blanks(&mut self, block: &mut Block, count: usize, content: &Content) {
+        if count > 0 {
+            self.set_style(block, 0, content);
+            self.set_link(block, 0, content);
+            block.bytes.resize(block.bytes.len() + count, b' ');
         }
     }
 

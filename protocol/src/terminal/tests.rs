@@ -240,3 +240,20 @@ fn lines_of_several_rows_give_their_memory_back() {
         assert!(replay.contains(&format!("{line}  ")), "{line}");
     }
 }
+
+#[test]
+fn a_wide_character_that_finds_no_room_in_a_row_continues_it_wherever_its_text_ends() {
+    let texts = ["\t漢", "a\t漢", "12345678漢", "12345678\x1b[46m\x1b[K漢"];
+    let cases = ["", "\x1b[45m", "\x1b[46m \x1b[m"].map(|pen| texts.map(|text| (pen, text)));
+    for (pen, text) in cases.into_iter().flatten() {
+        for end in ["", "\r\n", "\r\n\r\n"] {
+            let size = Size::new(1, 9);
+            let mut terminal = Terminal::new(size, Limits::default());
+            terminal.feed(format!("{pen}\r\n{text}{end}").as_bytes());
+            let mut second = Terminal::new(size, Limits::default());
+            second.feed(&terminal.replay(History::All));
+            let difference = second.snapshot().difference(&terminal.snapshot());
+            assert_eq!(difference, None, "{pen:?} {text:?} {end:?}");
+        }
+    }
+}
