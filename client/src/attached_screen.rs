@@ -85,6 +85,13 @@ impl AttachedScreen {
         self.model = None;
     }
 
+    /// Whether all that is written to the terminal must come through here, as something will be
+    /// taken away from it again.
+    #[must_use]
+    pub fn keeps_model(&self) -> bool {
+        self.model.is_some()
+    }
+
     /// The terminal's size.
     #[must_use]
     pub fn size(&self) -> Size {

@@ -108,3 +108,35 @@ fn a_stopped_client_holds_up_neither_the_program_nor_others() {
     terminal.process().signal(Signal::CONT);
     wait_for_number(&terminal, 3_000_000);
 }
+
+#[test]
+fn what_is_printed_below_a_warning_is_whole_once_that_is_taken_away() {
+    let world = world();
+    let go = world.path("go");
+    let script = format!(
+        "echo ready; until test -e {}; do sleep 0.05; done; seq 1 60; exec cat",
+        go.display()
+    );
+    let mut command = world.psess(["new", "warned", "--", "sh", "-c", &script]);
+    command.env("TERM", "no-such-terminal");
+    let mut terminal = Terminal::new();
+    terminal.run(command);
+    terminal.wait_for("the output and the warning", |screen| {
+        (screen.shows("ready") && screen.shows("does not know the terminal")).then_some(())
+    });
+    terminal.settle();
+    fs::write(go, "").expect("the world is writable");
+    // By then all that is under way has been written.
+    eventually("all is printed", || {
+        let rows = terminal.look(|screen| screen.rows());
+        rows.iter().any(|row| row == "60").then_some(())
+    });
+    terminal.type_keys("x");
+    let expected: Vec<u64> = (1..=60).collect();
+    terminal.wait_for("nothing but the numbers", |screen| {
+        let rows = screen.all_rows();
+        let start = rows.iter().position(|row| row == "ready")?;
+        let numbers = rows[start + 1..].iter().map_while(|row| row.parse().ok());
+        (numbers.collect::<Vec<u64>>() == expected).then_some(())
+    });
+}

@@ -129,7 +129,7 @@ impl AttachedClient {
                 let warnings = [dialled.said, dialled.warnings].concat();
                 self.handle_warnings(now, warnings);
                 let mut connection = dialled.connection;
-                if self.transport.is_local() {
+                if self.transport.is_local() && !self.screen.keeps_model() {
                     connection
                         .lend(self.tty.shown.as_fd())
                         .context("cannot send a message to the server")?;
