@@ -168,3 +168,23 @@ fn doctor_of_a_host_that_does_not_exist_is_an_error_and_of_one_that_refuses_is_h
         "{table}"
     );
 }
+
+/// As where somebody enters a container: the session (setsid(2)) that psess runs in began
+/// outside, and has no number there.
+#[test]
+fn a_session_from_outside_of_the_pid_namespace_is_no_fault() {
+    let world = world();
+    let Some(_sshd) = Sshd::start(&world) else {
+        return;
+    };
+    world.succeed(["new", "-d", "far:build", "--", "sleep", "1000"]);
+    let mut command = world.command("unshare");
+    command
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(["psess", "new", "-d", "far:build", "--", "sleep", "1"]);
+    check(
+        &Finished::of(command),
+        &[1],
+        &["far: a session 'build' is there already"],
+    );
+}

@@ -229,17 +229,18 @@ mod descendants {
     use std::fs;
     use std::os::fd::OwnedFd;
 
-    use rustix::process::{Pid, PidfdFlags, Signal, getsid, pidfd_open, pidfd_send_signal};
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     #[derive(Debug, Default)]
     pub(super) struct Descendants(Vec<OwnedFd>);
 
     impl Descendants {
         pub(super) fn of(ancestor: Pid) -> Self {
+            let ancestor = ancestor.as_raw_nonzero().get();
             let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-            let session = getsid(Some(ancestor)).ok();
+            let session = Process::read(ancestor).map(|process| process.session);
             for process in processes() {
-                if Some(process.session) == session.map(|pid| pid.as_raw_nonzero().get()) {
+                if Some(process.session) == session {
                     children
                         .entry(process.parent)
                         .or_default()
@@ -247,7 +248,7 @@ mod descendants {
                 }
             }
             let mut found = Vec::new();
-            let mut next = vec![ancestor.as_raw_nonzero().get()];
+            let mut next = vec![ancestor];
             while let Some(parent) = next.pop() {
                 for child in children.remove(&parent).unwrap_or_default() {
                     next.push(child);
@@ -270,28 +271,33 @@ mod descendants {
     }
 
     /// A process as /proc/PID/stat shows it (proc_pid_stat(5)).
-    struct Process {
+    pub(super) struct Process {
         pid: i32,
         parent: i32,
-        session: i32,
+        /// 0: one that began outside of this pid namespace, as in a container that somebody
+        /// entered (pid_namespaces(7)). getsid(2) says so too, but rustix's takes it for a fault.
+        pub(super) session: i32,
+    }
+
+    impl Process {
+        pub(super) fn read(pid: i32) -> Option<Self> {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            // The name may hold blanks and parentheses: what counts is behind the last one,
+            // state, parent, group and session.
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
+            Some(Self {
+                pid,
+                parent: fields.next()?.parse().ok()?,
+                session: fields.nth(1)?.parse().ok()?,
+            })
+        }
     }
 
     fn processes() -> impl Iterator<Item = Process> {
         fs::read_dir("/proc")
             .into_iter()
             .flatten()
-            .filter_map(|entry| {
-                let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-                let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-                // The name may hold blanks and parentheses: what counts is behind the last one,
-                // state, parent, group and session.
-                let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(1);
-                Some(Process {
-                    pid,
-                    parent: fields.next()?.parse().ok()?,
-                    session: fields.nth(1)?.parse().ok()?,
-                })
-            })
+            .filter_map(|entry| Process::read(entry.ok()?.file_name().to_str()?.parse().ok()?))
     }
 }
 
@@ -342,8 +348,7 @@ mod tests {
     }
 
     fn session_of(pid: i32) -> Option<i32> {
-        let session = rustix::process::getsid(Pid::from_raw(pid)).ok()?;
-        Some(session.as_raw_nonzero().get())
+        Some(super::descendants::Process::read(pid)?.session)
     }
 
     fn pid(number: i32) -> Pid {
