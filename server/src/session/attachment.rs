@@ -360,9 +360,12 @@ impl Attachment {
             let room = self.credit.available().min(CHUNK);
             let (sent, next) = match &mut self.cursor {
                 Cursor::Log(position) => {
-                    let Some(bytes) = log.slice(*position, room.min(MAX_TERMINAL_BYTES)) else {
+                    let Some(mut bytes) = log.slice(*position, room.min(MAX_TERMINAL_BYTES)) else {
                         return false;
                     };
+                    if self.is_lent {
+                        bytes = without_begun(*position, bytes, log, shadow);
+                    }
                     if bytes.is_empty() {
                         break;
                     }
@@ -437,6 +440,27 @@ impl Attachment {
         if let Cursor::Replay { bytes, .. } = &mut self.cursor {
             *bytes = update;
         }
+    }
+}
+
+/// `bytes` of the log at `position` without an ESC at the end, where what follows may be written
+/// straight to the terminal: the client keeps that ESC back until more comes, and has not written
+/// all before that.
+fn without_begun<'a>(
+    position: Offset,
+    bytes: &'a [u8],
+    log: &OutputLog,
+    shadow: &Shadow,
+) -> &'a [u8] {
+    match bytes {
+        [whole @ .., 0x1b]
+            if shadow
+                .plain_run(position.advanced_by(whole.len()), log)
+                .is_some() =>
+        {
+            whole
+        }
+        _ => bytes,
     }
 }
 
