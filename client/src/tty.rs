@@ -52,6 +52,13 @@ impl Tty {
         }
     }
 
+    /// Drops what was written to it and is not shown yet, as the kernel does at Ctrl-C on a terminal
+    /// that is not raw (TCOFLUSH, termios(3)): behind a slow window, or a line, that is much.
+    pub fn drop_unshown(&self) {
+        // One that has gone shows nothing anyway.
+        let _ = termios::tcflush(self, termios::QueueSelector::OFlush);
+    }
+
     /// Whether it still passes on single keys: a shell that got it meanwhile takes that back.
     #[must_use]
     pub fn is_raw(&self) -> bool {

@@ -323,6 +323,14 @@ pub enum ReplayPurpose {
     Update,
 }
 
+impl ReplayPurpose {
+    /// Whether output is left out that the user would have seen otherwise.
+    #[must_use]
+    pub fn skips(self) -> bool {
+        matches!(self, Self::CatchUp { skipped_lines } if skipped_lines > 0)
+    }
+}
+
 /// Why a client was detached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DetachReason {

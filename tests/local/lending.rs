@@ -110,6 +110,45 @@ fn a_stopped_client_holds_up_neither_the_program_nor_others() {
 }
 
 #[test]
+fn what_a_slow_terminal_has_not_shown_yet_is_dropped_when_the_program_is_stopped() {
+    let world = world();
+    let script = "trap 'echo stopped; read end; exit' INT; read go; \
+                  while :; do echo $((i = i + 1)) and some more words; done";
+    let terminal = world.open(["new", "flood", "--", "bash", "-c", script]);
+    terminal.settle();
+    terminal.type_keys("go\r");
+    terminal.wait_for_text("9999 and");
+    terminal.stall(true);
+    let before = terminal.received().len();
+    let client = terminal.process();
+    let mut programs = world.processes();
+    programs.retain(|process| process.command.starts_with("bash -c"));
+    let program = programs.pop().expect("it runs");
+    let printed = written_by(&program);
+    eventually("much is unsent", || {
+        (written_by(&program) > printed + (512 << 10)).then_some(())
+    });
+    let written = written_by(&client);
+    terminal.type_keys(b"\x03");
+    // The terminal was full.
+    eventually("the client draws", || {
+        (written_by(&client) > written).then_some(())
+    });
+    terminal.stall(false);
+    terminal.wait_for_row("stopped");
+    let received = terminal.received();
+    let mark = b"[psess: ";
+    let marked = received.windows(mark.len()).position(|part| part == mark);
+    let marked = marked.expect("what went by is said");
+    // What a pty's reader has for itself: Linux' n_tty keeps 4096 bytes, the harness a read.
+    assert!(
+        marked - before < 10_000,
+        "{} bytes came before it",
+        marked - before
+    );
+}
+
+#[test]
 fn what_is_printed_below_a_warning_is_whole_once_that_is_taken_away() {
     let world = world();
     let go = world.path("go");

@@ -205,6 +205,7 @@ impl AttachedClient {
             link,
             screen,
             recorder,
+            tty,
             ..
         } = self;
         let of_it = |connection: &&mut Connection| connection.generation == generation;
@@ -238,6 +239,9 @@ impl AttachedClient {
                     match link.handle_message(now, generation, message) {
                         Some(Event::Replay { purpose, again }) => {
                             recorder.handle_replay_announced(now);
+                            if purpose.skips() {
+                                tty.drop_unshown();
+                            }
                             screen.begin_replay(purpose, again);
                         }
                         Some(Event::Attached { .. }) => {
