@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use psess_descriptor::{Blockage, Sink, Source};
@@ -166,6 +166,10 @@ impl SessionTask {
             self.resize_pty();
             if self.session.has_input() {
                 self.deliver_input();
+                if self.session.is_about_to_skip() {
+                    // What was printed before the key is skipped too.
+                    let _ = self.poll_pty(&mut Context::from_waker(Waker::noop()));
+                }
             }
             turn += read;
             if turn >= TURN {
@@ -275,7 +279,7 @@ impl SessionTask {
 
     /// Fills and writes what each client can take now.
     fn transmit(&mut self) {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut cx = Context::from_waker(Waker::noop());
         let connections: Vec<_> = self.clients.keys().copied().collect();
         for connection in connections {
             // Whether it blocks is seen by the loop, with its own waker.

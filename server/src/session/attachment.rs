@@ -217,7 +217,12 @@ impl Attachment {
         self.skips = true;
     }
 
-    /// Whether what is unsent is to be skipped; once.
+    /// Whether what is unsent is to be skipped.
+    pub(crate) fn skips(&self) -> bool {
+        self.skips
+    }
+
+    /// The same, once.
     pub(crate) fn take_skip(&mut self) -> bool {
         std::mem::take(&mut self.skips)
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use psess_protocol::message::{Failure, FailureKind};
 use psess_protocol::offset::InputOffset;
 
+use super::attachment::Attachment;
 use super::{ConnectionId, SKIP_BYTES, Session, protocol_failure};
 
 impl Session {
@@ -69,6 +70,11 @@ impl Session {
         let end = self.journal.log.end();
         self.position(connection)
             .is_some_and(|position| end.bytes_since(position) >= SKIP_BYTES)
+    }
+
+    /// Whether output is to be skipped, for any client, at its next transmission.
+    pub(crate) fn is_about_to_skip(&self) -> bool {
+        self.attachments.values().any(Attachment::skips)
     }
 
     /// Brings a client forward to what the terminal shows now: the alternate screen is drawn over
