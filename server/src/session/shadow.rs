@@ -20,6 +20,9 @@ const BURST: Duration = Duration::from_millis(1);
 /// A burst is over when nothing came for so long.
 const REST: Duration = Duration::from_millis(10);
 
+/// Who is behind by so much is in a burst, even where the machine has others to run in between.
+const MUCH: u64 = 64 << 10;
+
 /// The model falls behind by no more than this. It is what the log keeps anyway.
 const MOST_BEHIND: u64 = 4 << 20;
 
@@ -89,8 +92,10 @@ impl Shadow {
             return Next::Feed;
         }
         self.plain_end = log.end();
+        let behind = log.end().bytes_since(self.position);
+        let is_burst = is_burst || behind >= MUCH;
         self.due = Some(if is_burst { now + REST } else { now });
-        if log.end().bytes_since(self.position) < MOST_BEHIND {
+        if behind < MOST_BEHIND {
             return Next::Wait;
         }
         Next::Skim
@@ -283,6 +288,22 @@ mod tests {
         session.handle_timeout(due);
         let text = [b"a prompt $ ", &flood(100_000)[..]].concat();
         assert_eq!(difference(&session, &text), None);
+    }
+
+    /// As where two processors have more than the session to run.
+    #[test]
+    fn a_flood_that_comes_in_gulps_is_one_burst() {
+        let mut now = Instant::now();
+        let mut session = session(now, Journal::unshared().expect("memory"));
+        print(&mut session, now, &flood(MUCH as usize));
+        for _ in 0..10 {
+            now += 3 * BURST;
+            print(&mut session, now, &flood(4000));
+            session.settle(now);
+            assert!(session.shadow.is_behind());
+        }
+        session.settle(now + REST);
+        assert!(!session.shadow.is_behind());
     }
 
     #[test]
