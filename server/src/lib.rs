@@ -29,6 +29,7 @@ mod roll;
 pub mod session;
 mod session_task;
 mod terminfo;
+mod turns;
 
 use std::os::fd::AsFd;
 

@@ -28,15 +28,14 @@ use crate::pty;
 use crate::record::Record;
 use crate::registry::{Registry, Request};
 use crate::session::{ConnectionId, Session, Transmit};
+use crate::turns::Turns;
 
-/// So much of one session's output is read at once, at most.
-const OUTPUT_TURN: usize = 16 << 10;
-
-/// After so much of it the others have their turn; an echo is less.
+/// After so much of one session's output the others have their turn; an echo is less. A terminal
+/// of Linux gives 4095 bytes at once, so that these are two reads.
 const TURN: usize = 4 << 10;
 
 /// What the shortest read counts for.
-const LEAST_TURN: usize = 1 << 10;
+const LEAST_READ: usize = TURN / 4;
 
 /// Messages taken from the mailbox before the clients are written to.
 const MAILBOX_TURN: usize = 64;
@@ -109,6 +108,7 @@ pub(crate) struct SessionTask {
     pty_ended: bool,
     clients: BTreeMap<ConnectionId, Client>,
     registry: Registry,
+    turns: Turns,
     told_history: ToldHistory,
 }
 
@@ -117,7 +117,12 @@ impl SessionTask {
     ///
     /// # Errors
     /// When the pty cannot be polled.
-    pub(crate) fn new(session: Session, pty: OwnedFd, registry: Registry) -> io::Result<Self> {
+    pub(crate) fn new(
+        session: Session,
+        pty: OwnedFd,
+        registry: Registry,
+        turns: Turns,
+    ) -> io::Result<Self> {
         Ok(Self {
             session,
             pty_input: Blockage::default(),
@@ -125,6 +130,7 @@ impl SessionTask {
             pty_ended: false,
             clients: BTreeMap::new(),
             registry,
+            turns,
             told_history: ToldHistory::default(),
         })
     }
@@ -149,7 +155,7 @@ impl SessionTask {
                 () = poll_fn(|cx| alarm.poll(cx, timeout)) => Woken::Timeout,
             };
             let read = match woken {
-                Woken::Pty(read) => read.max(LEAST_TURN),
+                Woken::Pty(read) => read.max(LEAST_READ),
                 Woken::Mail(_) | Woken::Written | Woken::Timeout => 0,
             };
             match woken {
@@ -175,7 +181,7 @@ impl SessionTask {
             if turn >= TURN {
                 self.transmit();
                 turn = 0;
-                tokio::task::yield_now().await;
+                self.turns.next().await;
             }
         }
     }
@@ -386,7 +392,7 @@ impl SessionTask {
     /// Ready once something was read from the pty, with its length, or it takes input again.
     fn poll_pty(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut read = 0;
-        while !self.pty_ended && read < OUTPUT_TURN {
+        while !self.pty_ended && read < TURN {
             match self.poll_output(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.session.handle_output(Instant::now(), count);

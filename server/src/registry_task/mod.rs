@@ -30,6 +30,7 @@ use crate::process_usage;
 use crate::record::Record;
 use crate::registry::{Entries, Entry, Registry, Request};
 use crate::session_task::Event;
+use crate::turns::Turns;
 
 use starting::Spawning;
 use taking_over::Waiting;
@@ -44,6 +45,7 @@ pub(crate) struct RegistryTask {
     /// Sessions that could not be taken over yet.
     waiting: Vec<Waiting>,
     listeners: watch::Sender<Listening>,
+    turns: Turns,
     /// Connections that are open.
     connections: usize,
     restarts: u32,
@@ -97,6 +99,7 @@ impl RegistryTask {
             spawning: HashMap::new(),
             waiting: Vec::new(),
             listeners,
+            turns: Turns::new(),
             connections: 0,
             restarts: 0,
             started: unix_time(),

@@ -144,7 +144,7 @@ impl RegistryTask {
         if session.is_set_aside() {
             tracing::error!("session '{}' is set aside: servers died of it", record.name);
         }
-        let task = SessionTask::new(session, pty, self.registry.clone())?;
+        let task = SessionTask::new(session, pty, self.registry.clone(), self.turns.clone())?;
         let (mailbox, mail) = mpsc::channel(MAILBOX);
         let (id, finished) = (record.id, record.outcome);
         self.entries.insert(Entry {
