@@ -193,7 +193,7 @@ impl SessionTask {
                 self.session.handle_exit(outcome, time);
                 self.save();
                 if self.pty_ended {
-                    self.session.handle_end_of_output();
+                    self.session.handle_end_of_output(now);
                 }
             }
             Event::Seen => self.session.handle_seen(),
@@ -392,12 +392,12 @@ impl SessionTask {
                 Poll::Ready(Ok(_) | Err(_)) => {
                     self.pty_ended = true;
                     if self.session.record.outcome.is_some() {
-                        self.session.handle_end_of_output();
+                        self.session.handle_end_of_output(Instant::now());
                     }
                     return Poll::Ready(read);
                 }
                 Poll::Pending if self.is_last_of_output() => {
-                    self.session.handle_end_of_output();
+                    self.session.handle_end_of_output(Instant::now());
                     return Poll::Ready(read);
                 }
                 Poll::Pending => break,

@@ -282,7 +282,7 @@ fn the_end_comes_after_the_last_output() {
     print(&mut session, now, b"done\r\n");
     session.handle_exit(Outcome::Exited(2), 1);
     assert_eq!(sent(&mut session, now, 1).1, Transmit::GoOn);
-    session.handle_end_of_output();
+    session.handle_end_of_output(now);
     let (sent, transmit) = sent(&mut session, now, 1);
     assert_eq!(
         sent,
@@ -300,7 +300,7 @@ fn the_end_comes_after_the_last_output() {
 fn an_outcome_that_nobody_confirmed_is_told_to_the_next() {
     let (mut session, now) = session();
     session.handle_exit(Outcome::Exited(2), 1);
-    session.handle_end_of_output();
+    session.handle_end_of_output(now);
     for connection in 1..4 {
         session
             .attach(

@@ -10,7 +10,6 @@ use psess_protocol::message::{
 use psess_protocol::offset::Offset;
 
 use super::attachment::Attachment;
-use super::credit::MAX_WINDOW;
 use super::{ConnectionId, Session};
 
 /// Lines that a client which comes back is shown of what it missed, at most.
@@ -166,9 +165,8 @@ impl Session {
         {
             self.past_clients.handle_ended(now, &attachment, manner);
             self.lost = Some(now);
-            // What was sent last may not have arrived.
-            if let Some(Offset(sent)) = attachment.position() {
-                self.hold(now, Offset(sent.saturating_sub(MAX_WINDOW)));
+            if let Some(arrived) = attachment.arrived() {
+                self.hold(now, arrived);
             }
         }
         if self.size_owner == Some(connection) {

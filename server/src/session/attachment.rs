@@ -212,6 +212,13 @@ impl Attachment {
         }
     }
 
+    /// Up to where its terminal certainly got the log, when it follows that: what was sent last may
+    /// still be here when this server, or its link, dies.
+    pub(crate) fn arrived(&self) -> Option<Offset> {
+        let Offset(sent) = self.position()?;
+        Some(Offset(sent.saturating_sub(credit::MAX_WINDOW)))
+    }
+
     /// What is unsent is to be skipped, if it is much, once the program has got its key.
     pub(crate) fn skip(&mut self) {
         self.skips = true;

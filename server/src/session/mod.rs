@@ -71,6 +71,8 @@ pub struct Session {
     lost: Option<Instant>,
     /// From where on output is kept for clients that were attached, and until when.
     held: Option<(Offset, Instant)>,
+    /// From where on clients that a server before this one had may go on.
+    inherited: Option<Offset>,
     /// Somebody knows how the program ended.
     seen: bool,
     /// Its output killed servers, so it is passed on and not looked at.
@@ -115,6 +117,7 @@ impl Session {
             active: now,
             lost: None,
             held: None,
+            inherited: None,
             seen: false,
             set_aside: false,
             on_probation: false,
@@ -180,9 +183,10 @@ impl Session {
     }
 
     /// Nothing more will be read from the pty.
-    pub fn handle_end_of_output(&mut self) {
+    pub fn handle_end_of_output(&mut self, now: Instant) {
         self.drained = true;
         self.shadow.handle_end(&self.journal.log);
+        self.handling(|session| session.conclude(now));
     }
 
     /// How the program ended, once all of its output is there.
