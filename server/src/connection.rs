@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::environment;
 use crate::lent_terminal::Loan;
+use crate::record::Record;
 use crate::registry::{Registry, Request};
 use crate::rights;
 use crate::session::ConnectionId;
@@ -30,6 +31,9 @@ const MAX_ENVIRONMENT: usize = 512 << 10;
 
 /// Sessions in one message of a list: each takes less than 1 KiB.
 const LIST_CHUNK: usize = 50;
+
+/// The title of a session that could not be taken over yet.
+const WAITING: &str = "(waits: there is no memory, or are no descriptors, to take it over)";
 
 /// One connection.
 pub(crate) struct Connection {
@@ -347,7 +351,8 @@ impl Requests {
     }
 
     async fn list(&mut self) -> io::Result<()> {
-        let sessions = self.registry.ask_all(Event::Summarize).await?;
+        let waiting = |record: &Record| Some(record.summary(WAITING));
+        let sessions = self.registry.ask_all(Event::Summarize, waiting).await?;
         self.write_in_parts(sessions, |sessions, more| ServerMessage::Sessions {
             sessions,
             more,
@@ -357,7 +362,8 @@ impl Requests {
 
     async fn tell_usage(&mut self) -> io::Result<()> {
         let [server, keeper] = self.registry.ask(Request::Usage).await?;
-        let sessions = self.registry.ask_all(Event::Measure).await?;
+        // Nobody has looked at what those take that wait.
+        let sessions = self.registry.ask_all(Event::Measure, |_| None).await?;
         self.write_in_parts(sessions, |sessions, more| {
             ServerMessage::Usage(Usage {
                 server: server.clone(),

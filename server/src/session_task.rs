@@ -25,7 +25,6 @@ use crate::clock::unix_time;
 use crate::history_budget::ToldHistory;
 use crate::lent_terminal::{LentTerminal, Loan};
 use crate::pty;
-use crate::record::Record;
 use crate::registry::{Registry, Request};
 use crate::session::{ConnectionId, Session, Transmit};
 
@@ -470,31 +469,13 @@ impl SessionTask {
 
     fn summary(&self, now: Instant) -> SessionSummary {
         let unix = unix_time();
-        let Record {
-            id,
-            name,
-            command,
-            created,
-            size,
-            pid,
-            outcome,
-            ..
-        } = &self.session.record;
+        let session = &self.session;
+        let lost = session.lost(now);
         SessionSummary {
-            id: *id,
-            name: name.clone(),
-            command: command.clone(),
-            title: self.session.title().to_owned(),
-            created: *created,
-            finished: *outcome,
-            clients: u32::try_from(self.session.connections().count()).unwrap_or(u32::MAX),
-            lost: self
-                .session
-                .lost(now)
-                .map(|ago| unix.saturating_sub(ago.as_secs())),
-            active: unix.saturating_sub(self.session.idle(now).as_secs()),
-            size: *size,
-            pid: *pid,
+            clients: u32::try_from(session.connections().count()).unwrap_or(u32::MAX),
+            lost: lost.map(|ago| unix.saturating_sub(ago.as_secs())),
+            active: unix.saturating_sub(session.idle(now).as_secs()),
+            ..session.record.summary(session.title())
         }
     }
 }
