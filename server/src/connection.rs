@@ -77,10 +77,9 @@ impl Connection {
                 relay,
                 decoder: Decoder::new(),
             };
-            reader
-                .hello(requests.output.as_mut().expect("not attached yet"))
-                .await?;
-            requests.serve(&mut reader).await
+            let output = requests.output.as_mut().expect("not attached yet");
+            let hello = reader.hello(output).await?;
+            requests.serve(&mut reader, &hello).await
         }
         .await;
         if let Err(error) = result {
@@ -101,7 +100,7 @@ struct Reader {
 
 impl Reader {
     /// Reads the client's hello and answers it.
-    async fn hello(&mut self, output: &mut Sink) -> io::Result<()> {
+    async fn hello(&mut self, output: &mut Sink) -> io::Result<Hello> {
         let mut seen = Vec::new();
         let mut buffer = [0; 1024];
         let theirs = loop {
@@ -119,7 +118,7 @@ impl Reader {
         output.write_all(&ours.encode()).await?;
         // The client says so too, in words for its user.
         ours.common_version(&theirs).map_err(io::Error::other)?;
-        Ok(())
+        Ok(theirs)
     }
 
     /// What the client lent, if that came as a whole.
@@ -191,12 +190,12 @@ struct Requests {
 }
 
 impl Requests {
-    async fn serve(&mut self, reader: &mut Reader) -> io::Result<()> {
+    async fn serve(&mut self, reader: &mut Reader, client: &Hello) -> io::Result<()> {
         while let Some(incoming) = reader.next().await? {
             match incoming {
                 Incoming::Message(ClientMessage::Lend) => self.loan = reader.loan(),
                 Incoming::Message(ClientMessage::Attach(attach)) => {
-                    if let Some((session, open)) = self.attach(attach).await? {
+                    if let Some((session, open)) = self.attach(attach, client).await? {
                         return self.forward(reader, session, open).await;
                     }
                 }
@@ -213,6 +212,7 @@ impl Requests {
     async fn attach(
         &mut self,
         attach: Attach,
+        client: &Hello,
     ) -> io::Result<Option<(mpsc::Sender<Event>, oneshot::Receiver<()>)>> {
         let target = attach.session.clone();
         let environment = environment::of_client(&self.environment);
@@ -231,6 +231,7 @@ impl Requests {
         let (open, closed) = oneshot::channel();
         let arrival = Arrival {
             connection: self.id,
+            hello: client.clone(),
             attach,
             unwritten: self.unwritten,
             output,

@@ -11,6 +11,7 @@ use std::time::Instant;
 use psess_descriptor::{Blockage, Sink, Source};
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
+use psess_protocol::hello::Hello;
 use psess_protocol::message::{
     Attach, ClientMessage, DetachReason, Failure, ServerMessage, SessionSummary, SessionUsage,
 };
@@ -72,6 +73,8 @@ pub(crate) enum Event {
 /// A connection that wants to attach.
 pub(crate) struct Arrival {
     pub(crate) connection: ConnectionId,
+    /// What its client said of itself.
+    pub(crate) hello: Hello,
     pub(crate) attach: Attach,
     /// Terminal bytes that wait on its side.
     pub(crate) unwritten: u32,
@@ -198,7 +201,7 @@ impl SessionTask {
             Event::Seen => self.session.handle_seen(),
             Event::DetachAll => self.session.detach_all(DetachReason::ByOther),
             Event::Renamed(name) => {
-                self.session.record.name = name;
+                self.session.rename(name);
                 self.save();
             }
             Event::HistoryShare(bytes) => {
@@ -220,6 +223,7 @@ impl SessionTask {
     fn attach(&mut self, now: Instant, arrival: Arrival) {
         let Arrival {
             connection,
+            hello,
             attach,
             unwritten,
             output,
@@ -238,6 +242,7 @@ impl SessionTask {
         let attached = self.session.attach(now, connection, &attach);
         match attached.and_then(|()| self.session.handle_message(now, connection, &unwritten)) {
             Ok(()) => {
+                self.session.handle_hello(connection, &hello);
                 self.session.record.attached = unix_time();
                 self.save();
                 client.lent = loan.and_then(|loan| self.borrow(loan));

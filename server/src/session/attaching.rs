@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use psess_protocol::capability::Capability;
+use psess_protocol::hello::Hello;
 use psess_protocol::identity::Generation;
 use psess_protocol::message::{
     Attach, Attached, DetachReason, EndingManner, Failure, FailureKind, History, ReplayPurpose,
@@ -75,6 +77,13 @@ impl Session {
         }
         self.attachments.insert(connection, attachment);
         Ok(())
+    }
+
+    /// A client that was attached said in its hello what it can do.
+    pub fn handle_hello(&mut self, connection: ConnectionId, client: &Hello) {
+        if let Some(attachment) = self.attachments.get_mut(&connection) {
+            attachment.is_told_names = client.can(Capability::Renaming);
+        }
     }
 
     /// Closes an older connection of the same client.

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use psess_protocol::message::{
     ClientMessage, DetachReason, EndingManner, Failure, FailureKind, ServerMessage, SessionUsage,
 };
+use psess_protocol::name::SessionName;
 use psess_protocol::offset::Offset;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
@@ -309,6 +310,16 @@ impl Session {
             self.closed.push(connection);
         }
         self.trim(now);
+    }
+
+    /// The session has another name from now on: clients that understand that are told.
+    pub fn rename(&mut self, name: SessionName) {
+        self.record.name = name;
+        for attachment in self.attachments.values_mut() {
+            if attachment.is_told_names {
+                attachment.send(&ServerMessage::Renamed(self.record.name.clone()));
+            }
+        }
     }
 
     /// Connections that are attached.
