@@ -190,7 +190,8 @@ impl Conversation {
             | Capability::Usage
             | Capability::Ending
             | Capability::Unwritten
-            | Capability::Lending => "run 'psess server restart'",
+            | Capability::Lending
+            | Capability::Renaming => "run 'psess server restart'",
         };
         let words = format!(
             "the server is older (psess {}) and cannot {missing}: upgrade psess there, then {replace}",

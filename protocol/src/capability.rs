@@ -19,6 +19,8 @@ pub enum Capability {
     Unwritten = 4,
     /// Knows [`ClientMessage::Lend`](crate::message::ClientMessage::Lend).
     Lending = 5,
+    /// Knows [`ServerMessage::Renamed`](crate::message::ServerMessage::Renamed).
+    Renaming = 6,
 }
 
 impl Capability {
@@ -28,7 +30,8 @@ impl Capability {
         | Self::Usage.bit()
         | Self::Ending.bit()
         | Self::Unwritten.bit()
-        | Self::Lending.bit();
+        | Self::Lending.bit()
+        | Self::Renaming.bit();
 
     /// Its bit in a hello.
     #[must_use]
@@ -47,6 +50,7 @@ impl fmt::Display for Capability {
             Self::Ending => "tell how it saw a connection end",
             Self::Unwritten => "count what a terminal has not taken yet",
             Self::Lending => "write to a terminal that is lent to it",
+            Self::Renaming => "tell that a session was renamed",
         })
     }
 }

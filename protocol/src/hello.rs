@@ -313,11 +313,13 @@ mod tests {
             Capability::Usage,
             Capability::Ending,
             Capability::Unwritten,
+            Capability::Lending,
+            Capability::Renaming,
         ];
-        assert_eq!(all.map(Capability::bit), [1, 2, 4, 8, 16]);
+        assert_eq!(all.map(Capability::bit), [1, 2, 4, 8, 16, 32, 64]);
         assert_eq!(
             all.map(|capability| hello().can(capability)),
-            [true, false, true, false, false]
+            [true, false, true, false, false, false, false]
         );
     }
 

@@ -182,6 +182,10 @@ pub enum ServerMessage {
     /// How this client's connection before this one ended, as the server saw it; `None` when it does
     /// not know, say because it was started since.
     Ending(Option<Ending>),
+
+    /// Attached: the session has another name now. No answer. Only for a client that says in its
+    /// hello that it knows this ([`Capability::Renaming`]).
+    Renamed(SessionName),
 }
 
 /// A session to start.

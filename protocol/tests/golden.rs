@@ -198,6 +198,7 @@ fn server_messages() -> Vec<ServerMessage> {
     ] {
         messages.push(ServerMessage::Ending(Some(Ending { manner, ..ending })));
     }
+    messages.push(ServerMessage::Renamed("play".parse().unwrap()));
     messages
 }
 

@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use psess_protocol::message::History;
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
 
@@ -98,6 +99,68 @@ fn a_million_combining_characters_cost_next_to_nothing() {
         }
     });
     assert!(peak < MIB, "{peak}");
+}
+
+/// Whatever a program sets, saves, pushes or opens, and never takes back. `{}` is a number that
+/// grows. Each has a bound of its own; together they cost little, and so does the replay that
+/// recreates them, which is what a journal keeps of them.
+#[test]
+fn ten_thousand_nested_modes_cost_next_to_nothing() {
+    let nested = [
+        // DECSET, DECRST, XTSAVE, SM.
+        "\x1b[?{}h",
+        "\x1b[?{}l",
+        "\x1b[?{}s",
+        "\x1b[{}h",
+        // kitty's keyboard flags; xterm's key resources.
+        "\x1b[>{}u",
+        "\x1b[>{};1m",
+        "\x1b[>{};1f",
+        // Titles: set and pushed; colours and pens pushed (XTPUSHCOLORS, XTPUSHSGR).
+        "\x1b]2;title {}\x07\x1b[22;0t",
+        "\x1b[#P",
+        "\x1b[#{",
+        // Cursors saved, on both screens.
+        "\x1b7\x1b[s\x1b[?1049h\x1b7",
+        // Links that are never closed, with text and without.
+        "\x1b]8;id={};http://example.org/{}\x07",
+        // The palette, and the terminal's own colours.
+        "\x1b]4;{};rgb:12/34/56\x07",
+        "\x1b]{};rgb:12/34/56\x07",
+        // Charsets, margins, tab stops, prompt marks.
+        "\x1b(0\x0e\x1b)A\x1b*B\x1b+0\x1bn",
+        "\x1b[?69h\x1b[2;{}s\x1b[2;{}r",
+        "\x1b[{}G\x1bH",
+        "\x1b]133;A;aid={}\x07",
+        // Questions that nobody takes.
+        "\x1b[c\x1b[?{}$p\x1b]4;{};?\x07",
+        // Strings and sequences begun within each other.
+        "\x1bP+q\x1b]0;\x1b_G\x1b[?{}",
+    ];
+    let print_all = |terminal: &mut Terminal, sequences: &[&str]| {
+        for number in 0..10_000 {
+            for sequence in sequences {
+                let sequence = sequence.replace("{}", &number.to_string());
+                terminal.feed(sequence.as_bytes());
+            }
+        }
+    };
+    // Each of 10,000 links that cells had is kept until the table of them is swept.
+    let link = "\x1b]8;id={};http://example.org/{}\x07x";
+    let check = |what: &str, sequences: &[&str], most: usize| {
+        let mut replay = 0;
+        let peak = peak_of(|terminal| {
+            print_all(terminal, sequences);
+            replay = terminal.replay(History::None).len();
+        });
+        assert!(peak < most, "{what}: {peak} bytes");
+        assert!(replay < MIB / 4, "{what}: a replay of {replay} bytes");
+    };
+    for sequence in nested {
+        check(&sequence.escape_default().to_string(), &[sequence], MIB);
+    }
+    check("all of them", &nested, 2 * MIB);
+    check("links with text", &[link], TABLE);
 }
 
 /// 65,536 numbers are given out: 4 MiB for the values and the same again for the index, each

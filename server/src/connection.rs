@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::environment;
 use crate::lent_terminal::Loan;
+use crate::record::Record;
 use crate::registry::{Registry, Request};
 use crate::rights;
 use crate::session::ConnectionId;
@@ -30,6 +31,9 @@ const MAX_ENVIRONMENT: usize = 512 << 10;
 
 /// Sessions in one message of a list: each takes less than 1 KiB.
 const LIST_CHUNK: usize = 50;
+
+/// The title of a session that could not be taken over yet.
+const WAITING: &str = "(waits: there is no memory, or are no descriptors, to take it over)";
 
 /// One connection.
 pub(crate) struct Connection {
@@ -73,10 +77,9 @@ impl Connection {
                 relay,
                 decoder: Decoder::new(),
             };
-            reader
-                .hello(requests.output.as_mut().expect("not attached yet"))
-                .await?;
-            requests.serve(&mut reader).await
+            let output = requests.output.as_mut().expect("not attached yet");
+            let hello = reader.hello(output).await?;
+            requests.serve(&mut reader, &hello).await
         }
         .await;
         if let Err(error) = result {
@@ -97,7 +100,7 @@ struct Reader {
 
 impl Reader {
     /// Reads the client's hello and answers it.
-    async fn hello(&mut self, output: &mut Sink) -> io::Result<()> {
+    async fn hello(&mut self, output: &mut Sink) -> io::Result<Hello> {
         let mut seen = Vec::new();
         let mut buffer = [0; 1024];
         let theirs = loop {
@@ -115,7 +118,7 @@ impl Reader {
         output.write_all(&ours.encode()).await?;
         // The client says so too, in words for its user.
         ours.common_version(&theirs).map_err(io::Error::other)?;
-        Ok(())
+        Ok(theirs)
     }
 
     /// What the client lent, if that came as a whole.
@@ -187,12 +190,12 @@ struct Requests {
 }
 
 impl Requests {
-    async fn serve(&mut self, reader: &mut Reader) -> io::Result<()> {
+    async fn serve(&mut self, reader: &mut Reader, client: &Hello) -> io::Result<()> {
         while let Some(incoming) = reader.next().await? {
             match incoming {
                 Incoming::Message(ClientMessage::Lend) => self.loan = reader.loan(),
                 Incoming::Message(ClientMessage::Attach(attach)) => {
-                    if let Some((session, open)) = self.attach(attach).await? {
+                    if let Some((session, open)) = self.attach(attach, client).await? {
                         return self.forward(reader, session, open).await;
                     }
                 }
@@ -209,6 +212,7 @@ impl Requests {
     async fn attach(
         &mut self,
         attach: Attach,
+        client: &Hello,
     ) -> io::Result<Option<(mpsc::Sender<Event>, oneshot::Receiver<()>)>> {
         let target = attach.session.clone();
         let environment = environment::of_client(&self.environment);
@@ -227,6 +231,7 @@ impl Requests {
         let (open, closed) = oneshot::channel();
         let arrival = Arrival {
             connection: self.id,
+            hello: client.clone(),
             attach,
             unwritten: self.unwritten,
             output,
@@ -347,7 +352,8 @@ impl Requests {
     }
 
     async fn list(&mut self) -> io::Result<()> {
-        let sessions = self.registry.ask_all(Event::Summarize).await?;
+        let waiting = |record: &Record| Some(record.summary(WAITING));
+        let sessions = self.registry.ask_all(Event::Summarize, waiting).await?;
         self.write_in_parts(sessions, |sessions, more| ServerMessage::Sessions {
             sessions,
             more,
@@ -357,7 +363,8 @@ impl Requests {
 
     async fn tell_usage(&mut self) -> io::Result<()> {
         let [server, keeper] = self.registry.ask(Request::Usage).await?;
-        let sessions = self.registry.ask_all(Event::Measure).await?;
+        // Nobody has looked at what those take that wait.
+        let sessions = self.registry.ask_all(Event::Measure, |_| None).await?;
         self.write_in_parts(sessions, |sessions, more| {
             ServerMessage::Usage(Usage {
                 server: server.clone(),

@@ -14,6 +14,7 @@
 //! The file is sparse: only what was written takes memory. The keeper never looks inside.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -230,10 +231,20 @@ impl Journal {
 
     /// Forgets output before `offset`, and gives its memory back.
     pub fn trim_log(&mut self, offset: Offset) {
-        let Some(freed) = self.log.trim(offset, header(&self.header)) else {
-            return;
-        };
-        for range in freed {
+        if let Some(freed) = self.log.trim(offset, header(&self.header)) {
+            self.give_back_log(freed);
+        }
+    }
+
+    /// Forgets all output, of which no more is expected, and gives its memory back. What the
+    /// program prints all the same is kept from here on.
+    pub fn clear_log(&mut self) {
+        let freed = self.log.clear(header(&self.header));
+        self.give_back_log(freed);
+    }
+
+    fn give_back_log(&self, freed: [Range<usize>; 2]) {
+        for range in freed.into_iter().filter(|range| !range.is_empty()) {
             self.give_back(HEADER_BYTES + range.start as u64, range.len() as u64);
         }
     }

@@ -133,6 +133,21 @@ impl OutputLog {
         Some([from..to.min(RING_BYTES), 0..to.saturating_sub(RING_BYTES)])
     }
 
+    /// Forgets all there is: nothing more is expected. Returns the parts of the ring whose memory
+    /// is free now.
+    pub(crate) fn clear(&mut self, header: &Header) -> [Range<usize>; 2] {
+        let from = self.start.0 / PIECE * PIECE;
+        let length = (self.filled.max(self.end.0) - from) as usize;
+        // What is free reads as zeros: not as what was read and not committed.
+        self.filled = self.end.0;
+        header.log_filled.store(self.filled, Ordering::Release);
+        self.start = self.end;
+        header.log_start.store(self.start.0, Ordering::Release);
+        let from = ring_index(from);
+        let to = from + length.min(RING_BYTES);
+        [from..to.min(RING_BYTES), 0..to.saturating_sub(RING_BYTES)]
+    }
+
     fn place(&self, length: usize) -> Range<usize> {
         let place = ring_index(self.end.0);
         place..place + length

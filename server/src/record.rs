@@ -2,6 +2,7 @@
 
 use psess_protocol::codec::{self, CodecError};
 use psess_protocol::identity::SessionId;
+use psess_protocol::message::SessionSummary;
 use psess_protocol::name::SessionName;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
@@ -29,6 +30,23 @@ pub struct Record {
 }
 
 impl Record {
+    /// What a list says of it, as far as it can be known from this.
+    pub(crate) fn summary(&self, title: &str) -> SessionSummary {
+        SessionSummary {
+            id: self.id,
+            name: self.name.clone(),
+            command: self.command.clone(),
+            title: title.to_owned(),
+            created: self.created,
+            finished: self.outcome,
+            clients: 0,
+            lost: None,
+            active: self.created.max(self.attached),
+            size: self.size,
+            pid: self.pid,
+        }
+    }
+
     /// The bytes for the keeper: a version, then the record.
     ///
     /// # Errors

@@ -35,8 +35,8 @@ pub(crate) enum Request {
     ),
     /// Say what the client that entered last has in its environment.
     Environment(Target, Reply<Result<Vec<ByteString>, Failure>>),
-    /// Find all mailboxes, in order of creation.
-    All(Reply<Vec<mpsc::Sender<Event>>>),
+    /// Find all sessions, in order of creation.
+    All(Reply<Vec<Listed>>),
     /// Detach all clients of a session.
     DetachAll(Target, Reply<Result<(), Failure>>),
     /// End a session, or send it a signal.
@@ -69,6 +69,15 @@ pub(crate) enum Request {
     Closed,
 }
 
+/// A session among all.
+#[derive(Debug)]
+pub(crate) enum Listed {
+    /// One that can be asked.
+    Running(mpsc::Sender<Event>),
+    /// One that waits to be taken over: this is all that is known.
+    Waiting(Box<Record>),
+}
+
 impl Registry {
     /// A handle, and the queue for the task.
     pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Request>) {
@@ -98,21 +107,35 @@ impl Registry {
         self.send(Request::Forget(session));
     }
 
-    /// What each session answers, in order of creation. One that ends meanwhile does not.
+    /// What each session answers, in order of creation, and what is said for those that wait. One
+    /// that ends meanwhile does not answer.
     pub(crate) async fn ask_all<T>(
         &self,
         question: impl Fn(Reply<T>) -> Event,
+        waiting: impl Fn(&Record) -> Option<T>,
     ) -> io::Result<Vec<T>> {
+        enum Asked<T> {
+            Running(oneshot::Receiver<T>),
+            Waiting(Option<T>),
+        }
         let mut asked = Vec::new();
         for session in self.ask(Request::All).await? {
-            let (reply, answer) = oneshot::channel();
-            if session.send(question(reply)).await.is_ok() {
-                asked.push(answer);
-            }
+            asked.push(match session {
+                Listed::Running(session) => {
+                    let (reply, answer) = oneshot::channel();
+                    // One that has ended drops the question, and with it the answer.
+                    let _ = session.send(question(reply)).await;
+                    Asked::Running(answer)
+                }
+                Listed::Waiting(record) => Asked::Waiting(waiting(&record)),
+            });
         }
         let mut answers = Vec::with_capacity(asked.len());
-        for answer in asked {
-            answers.extend(answer.await.ok());
+        for asked in asked {
+            answers.extend(match asked {
+                Asked::Running(answer) => answer.await.ok(),
+                Asked::Waiting(answer) => answer,
+            });
         }
         Ok(answers)
     }
@@ -164,13 +187,9 @@ impl Entries {
         self.entries.is_empty() && self.reserved.is_empty()
     }
 
-    /// In order of creation.
-    pub(crate) fn in_order(&self) -> Vec<&Entry> {
-        let mut entries: Vec<_> = self.entries.values().collect();
-        entries.sort_by(|a, b| {
-            (a.record.created, &a.record.name).cmp(&(b.record.created, &b.record.name))
-        });
-        entries
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
     }
 
     /// Gives a name to a session that is about to start: the one asked for, or one made of its

@@ -11,6 +11,7 @@ use std::time::Instant;
 use psess_descriptor::{Blockage, Sink, Source};
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
+use psess_protocol::hello::Hello;
 use psess_protocol::message::{
     Attach, ClientMessage, DetachReason, Failure, ServerMessage, SessionSummary, SessionUsage,
 };
@@ -25,7 +26,6 @@ use crate::clock::unix_time;
 use crate::history_budget::ToldHistory;
 use crate::lent_terminal::{LentTerminal, Loan};
 use crate::pty;
-use crate::record::Record;
 use crate::registry::{Registry, Request};
 use crate::session::{ConnectionId, Session, Transmit};
 use crate::turns::Turns;
@@ -72,6 +72,8 @@ pub(crate) enum Event {
 /// A connection that wants to attach.
 pub(crate) struct Arrival {
     pub(crate) connection: ConnectionId,
+    /// What its client said of itself.
+    pub(crate) hello: Hello,
     pub(crate) attach: Attach,
     /// Terminal bytes that wait on its side.
     pub(crate) unwritten: u32,
@@ -203,13 +205,13 @@ impl SessionTask {
                 self.session.handle_exit(outcome, time);
                 self.save();
                 if self.pty_ended {
-                    self.session.handle_end_of_output();
+                    self.session.handle_end_of_output(now);
                 }
             }
             Event::Seen => self.session.handle_seen(),
             Event::DetachAll => self.session.detach_all(DetachReason::ByOther),
             Event::Renamed(name) => {
-                self.session.record.name = name;
+                self.session.rename(name);
                 self.save();
             }
             Event::HistoryShare(bytes) => {
@@ -231,6 +233,7 @@ impl SessionTask {
     fn attach(&mut self, now: Instant, arrival: Arrival) {
         let Arrival {
             connection,
+            hello,
             attach,
             unwritten,
             output,
@@ -249,6 +252,7 @@ impl SessionTask {
         let attached = self.session.attach(now, connection, &attach);
         match attached.and_then(|()| self.session.handle_message(now, connection, &unwritten)) {
             Ok(()) => {
+                self.session.handle_hello(connection, &hello);
                 self.session.record.attached = unix_time();
                 self.save();
                 client.lent = loan.and_then(|loan| self.borrow(loan));
@@ -402,12 +406,12 @@ impl SessionTask {
                 Poll::Ready(Ok(_) | Err(_)) => {
                     self.pty_ended = true;
                     if self.session.record.outcome.is_some() {
-                        self.session.handle_end_of_output();
+                        self.session.handle_end_of_output(Instant::now());
                     }
                     return Poll::Ready(read);
                 }
                 Poll::Pending if self.is_last_of_output() => {
-                    self.session.handle_end_of_output();
+                    self.session.handle_end_of_output(Instant::now());
                     return Poll::Ready(read);
                 }
                 Poll::Pending => break,
@@ -480,31 +484,13 @@ impl SessionTask {
 
     fn summary(&self, now: Instant) -> SessionSummary {
         let unix = unix_time();
-        let Record {
-            id,
-            name,
-            command,
-            created,
-            size,
-            pid,
-            outcome,
-            ..
-        } = &self.session.record;
+        let session = &self.session;
+        let lost = session.lost(now);
         SessionSummary {
-            id: *id,
-            name: name.clone(),
-            command: command.clone(),
-            title: self.session.title().to_owned(),
-            created: *created,
-            finished: *outcome,
-            clients: u32::try_from(self.session.connections().count()).unwrap_or(u32::MAX),
-            lost: self
-                .session
-                .lost(now)
-                .map(|ago| unix.saturating_sub(ago.as_secs())),
-            active: unix.saturating_sub(self.session.idle(now).as_secs()),
-            size: *size,
-            pid: *pid,
+            clients: u32::try_from(session.connections().count()).unwrap_or(u32::MAX),
+            lost: lost.map(|ago| unix.saturating_sub(ago.as_secs())),
+            active: unix.saturating_sub(session.idle(now).as_secs()),
+            ..session.record.summary(session.title())
         }
     }
 }

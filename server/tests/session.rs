@@ -3,8 +3,10 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use psess_protocol::capability::Capability;
 use psess_protocol::codec;
 use psess_protocol::frame::{Decoder, Frame};
+use psess_protocol::hello::Hello;
 use psess_protocol::identity::{ClientId, Generation, SessionId};
 use psess_protocol::message::{
     Attach, ClientMessage, DetachReason, Ending, EndingManner, FailureKind, History,
@@ -274,6 +276,27 @@ fn ctrl_c_in_a_flood_skips_to_its_end() {
 }
 
 #[test]
+fn a_new_name_is_told_to_clients_that_understand_it_and_to_no_other() {
+    let (mut session, now) = session();
+    let older = Hello {
+        capabilities: Capability::OF_THIS_BUILD & !Capability::Renaming.bit(),
+        ..Hello::of_client()
+    };
+    for (connection, client, hello) in [(1, ANN, &Hello::of_client()), (2, BOB, &older)] {
+        let attach = attach(client, 1, None);
+        session
+            .attach(now, ConnectionId(connection), &attach)
+            .unwrap();
+        session.handle_hello(ConnectionId(connection), hello);
+        sent(&mut session, now, connection);
+    }
+    session.rename("play".parse().unwrap());
+    let renamed = ServerMessage::Renamed("play".parse().unwrap());
+    assert_eq!(sent(&mut session, now, 1).0, [Sent::Message(renamed)]);
+    assert_eq!(sent(&mut session, now, 2).0, []);
+}
+
+#[test]
 fn the_end_comes_after_the_last_output() {
     let (mut session, now) = session();
     session
@@ -282,7 +305,7 @@ fn the_end_comes_after_the_last_output() {
     print(&mut session, now, b"done\r\n");
     session.handle_exit(Outcome::Exited(2), 1);
     assert_eq!(sent(&mut session, now, 1).1, Transmit::GoOn);
-    session.handle_end_of_output();
+    session.handle_end_of_output(now);
     let (sent, transmit) = sent(&mut session, now, 1);
     assert_eq!(
         sent,
@@ -300,7 +323,7 @@ fn the_end_comes_after_the_last_output() {
 fn an_outcome_that_nobody_confirmed_is_told_to_the_next() {
     let (mut session, now) = session();
     session.handle_exit(Outcome::Exited(2), 1);
-    session.handle_end_of_output();
+    session.handle_end_of_output(now);
     for connection in 1..4 {
         session
             .attach(

@@ -1,13 +1,15 @@
 //! What a session keeps in memory, and when it gives that back, in simulated time.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use psess_protocol::frame::{Decoder, Frame};
 use psess_protocol::identity::{ClientId, Generation, SessionId};
 use psess_protocol::message::{Attach, ClientMessage, History, Target};
 use psess_protocol::offset::Offset;
+use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
-use psess_protocol::terminal::Limits;
+use psess_protocol::terminal::{Limits, Terminal};
 use psess_server::journal::Journal;
 use psess_server::record::Record;
 use psess_server::session::{ConnectionId, Session};
@@ -26,6 +28,25 @@ fn session() -> (Session, Instant) {
     let now = Instant::now();
     let journal = Journal::unshared().unwrap();
     (Session::new(now, record(), journal, Limits::default()), now)
+}
+
+/// A session, and its journal as a keeper holds it.
+fn held_session() -> (Session, Instant, (OwnedFd, OwnedFd)) {
+    let now = Instant::now();
+    let journal = Journal::unshared().unwrap();
+    let held = journal.descriptors().unwrap();
+    let session = Session::new(now, record(), journal, Limits::default());
+    (session, now, held)
+}
+
+/// What the next server makes of a finished session.
+fn successor(session: &Session, now: Instant, held: &(OwnedFd, OwnedFd)) -> Session {
+    let (file, input) = held;
+    let journal = Journal::open(file.try_clone().unwrap(), input.try_clone().unwrap());
+    let record = session.record.clone();
+    let mut successor = Session::new(now, record, journal.unwrap(), Limits::default());
+    successor.handle_end_of_output(now);
+    successor
 }
 
 fn record() -> Record {
@@ -188,6 +209,144 @@ fn first_output(wire: &[u8]) -> Option<Offset> {
             None if rest.is_empty() => return None,
             None => rest = &rest[decoder.feed(rest)..],
         }
+    }
+}
+
+/// The program ends with all of its output read.
+fn finish(session: &mut Session, now: Instant) {
+    session.handle_exit(Outcome::Exited(2), 1);
+    session.handle_end_of_output(now);
+}
+
+/// What a client that attaches shows, history included.
+fn shown(session: &mut Session, now: Instant) -> Terminal {
+    let connection = ConnectionId(9);
+    let attach = Attach {
+        client: ClientId([9; 16]),
+        generation: Generation(session.connections().count() as u64 + 1),
+        history: History::All,
+        session: Target::Latest,
+        size: Size::new(24, 80),
+        position: None,
+        read_only: true,
+        heartbeat_ms: 0,
+        detach_others: false,
+    };
+    session.attach(now, connection, &attach).unwrap();
+    let mut terminal = Terminal::new(Size::new(24, 80), Limits::default());
+    let (mut decoder, mut written) = (Decoder::new(), 0);
+    loop {
+        let mut wire = Vec::new();
+        let _ = session.poll_transmit(now, connection, &mut wire);
+        if wire.is_empty() {
+            return terminal;
+        }
+        let mut rest = wire.as_slice();
+        while !rest.is_empty() {
+            rest = &rest[decoder.feed(rest)..];
+            while let Some(frame) = decoder.next().unwrap() {
+                if let Frame::Replay(bytes) = frame {
+                    terminal.feed(bytes);
+                    written += bytes.len() as u64;
+                }
+            }
+        }
+        let message = ClientMessage::Written(written);
+        session.handle_message(now, connection, &message).unwrap();
+    }
+}
+
+#[test]
+fn a_finished_session_keeps_screen_history_and_outcome_and_no_log() {
+    let (mut session, now, held) = held_session();
+    print(&mut session, now, 3 * MIB);
+    let (mut unfinished, _) = self::session();
+    print(&mut unfinished, now, 3 * MIB);
+    let mut expected = shown(&mut unfinished, now);
+    assert_eq!(expected.history_lines(), 10_000);
+    assert!(session.usage().journal > 2 * MIB);
+    finish(&mut session, now);
+    let usage = session.usage();
+    assert_eq!(usage.log, 0);
+    // 10,000 lines, and the header.
+    assert!(usage.journal < MIB, "{usage:?}");
+    assert_eq!(session.poll_timeout(), None);
+
+    let mut successor = successor(&session, now, &held);
+    assert!(shown(&mut session, now).snapshot() == expected.snapshot());
+    assert_eq!(successor.outcome(), Some(Outcome::Exited(2)));
+    assert!(shown(&mut successor, now).snapshot() == expected.snapshot());
+    // What is left in the background may print all the same.
+    let late = b"late\r\n";
+    successor.output_buffer()[..late.len()].copy_from_slice(late);
+    successor.handle_output(now, late.len());
+    successor.settle(now + Duration::from_secs(1));
+    expected.feed(late);
+    assert!(shown(&mut successor, now).snapshot() == expected.snapshot());
+}
+
+#[test]
+fn a_finished_session_keeps_what_a_lost_client_goes_on_from() {
+    let (mut session, now, held) = held_session();
+    attach(&mut session, now, 1, None);
+    print(&mut session, now, MIB);
+    let (mut written, mut position) = (0, Offset(0));
+    loop {
+        let mut wire = Vec::new();
+        let _ = session.poll_transmit(now, CONNECTION, &mut wire);
+        if wire.is_empty() {
+            break;
+        }
+        position = first_output(&wire).unwrap_or(position);
+        written += wire.len() as u64;
+        let message = ClientMessage::Written(written);
+        session.handle_message(now, CONNECTION, &message).unwrap();
+    }
+    assert!(position > Offset(MIB / 2));
+    session.handle_closed(now, CONNECTION);
+    print(&mut session, now, 2 * MIB);
+    finish(&mut session, now);
+    let later = now + Duration::from_secs(3600);
+    session.handle_timeout(later);
+    let end = Offset(3 * MIB / 4000 * 4000);
+    assert!(log(&session) > end.bytes_since(position));
+    assert_eq!(session.poll_timeout(), None);
+    // The server dies as well.
+    let mut session = successor(&session, later, &held);
+    let later = later + Duration::from_secs(3600);
+    session.handle_timeout(later);
+    assert!(log(&session) > end.bytes_since(position));
+    attach(&mut session, later, 2, Some(position));
+    let mut wire = Vec::new();
+    let _ = session.poll_transmit(later, CONNECTION, &mut wire);
+    assert_eq!(first_output(&wire), Some(position));
+    // It leaves in order: nobody is waited for any more, but those of the server before.
+    let leave = ClientMessage::Detach;
+    session.handle_message(later, CONNECTION, &leave).unwrap();
+    let _ = session.poll_transmit(later, CONNECTION, &mut wire);
+    session.handle_closed(later, CONNECTION);
+    assert!(log(&session) > 0);
+}
+
+#[test]
+fn a_finished_session_keeps_no_log_for_who_left_or_is_too_far_behind() {
+    for leaves in [true, false] {
+        let (mut session, now) = session();
+        attach(&mut session, now, 1, None);
+        let mut wire = Vec::new();
+        let _ = session.poll_transmit(now, CONNECTION, &mut wire);
+        print(&mut session, now, MIB);
+        if leaves {
+            let leave = ClientMessage::Detach;
+            session.handle_message(now, CONNECTION, &leave).unwrap();
+            let _ = session.poll_transmit(now, CONNECTION, &mut wire);
+        }
+        session.handle_closed(now, CONNECTION);
+        print(&mut session, now, if leaves { MIB } else { 40 * MIB });
+        finish(&mut session, now);
+        session.handle_timeout(now + Duration::from_secs(60));
+        assert_eq!(log(&session), 0, "{leaves}");
+        assert_eq!(session.poll_timeout(), None);
     }
 }
 

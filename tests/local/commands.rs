@@ -193,6 +193,16 @@ fn rename_gives_another_name() {
 }
 
 #[test]
+fn who_is_attached_leaves_a_renamed_session_by_its_new_name() {
+    let world = world();
+    let mut terminal = open_shell(&world, "one");
+    world.succeed(["rename", "one", "two"]);
+    terminal.type_keys(b"\x1c");
+    assert!(terminal.wait_exit().success());
+    terminal.wait_for_text("[detached from two]");
+}
+
+#[test]
 fn a_renamed_session_is_still_the_one_in_which_a_command_runs() {
     let world = world();
     let mut terminal = open_shell(&world, "one");

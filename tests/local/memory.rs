@@ -36,6 +36,10 @@ fn memory_is_bounded_whatever_a_program_prints() {
             r"yes $(printf '\033[>31u\0337\033[?1049h\033[22;0t\033]8;id=x;http://y\007') | head -n 10000",
         ),
         (
+            "modes",
+            r"seq 10000 | sed s,.*,$(printf '\033[?&h\033[?&s\033[>&u\033]2;&\007\033[22;0t\033]8;id=&;http:&\007'),",
+        ),
+        (
             "links",
             r"i=0; while [ $i -lt 10000 ]; do i=$((i+1)); printf '\033]8;;http://%s/%0900d\007x\n' $i 0; done",
         ),
@@ -57,7 +61,7 @@ fn memory_is_bounded_whatever_a_program_prints() {
         );
     }
     let kept = world.succeed(["list"]);
-    assert_eq!(kept.lines().count(), 6, "{kept}");
+    assert_eq!(kept.lines().count(), 7, "{kept}");
 }
 
 #[test]

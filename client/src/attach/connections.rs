@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use psess_protocol::codec;
 use psess_protocol::frame::Frame;
 use psess_protocol::identity::Generation;
-use psess_protocol::link::{Action, Closed, ClosedKind, End, Event, State};
+use psess_protocol::link::{Action, Closed, ClosedKind, End, Event, Link, State};
 use psess_protocol::message::{ClientMessage, ServerMessage};
 
 use super::{AttachEnd, AttachedClient};
@@ -244,9 +244,9 @@ impl AttachedClient {
                             }
                             screen.begin_replay(purpose, again);
                         }
+                        Some(Event::Renamed) => recorder.handle_named(name_of_session(link)),
                         Some(Event::Attached { .. }) => {
-                            let name = link.session().map(|(_, name)| name.to_string());
-                            let name = name.unwrap_or_default();
+                            let name = name_of_session(link);
                             if recorder.handle_attached(now, connection, name) {
                                 link.handle_path_known(now, recorder.path_timeout());
                             }
@@ -263,4 +263,9 @@ impl AttachedClient {
         }
         Ok(())
     }
+}
+
+fn name_of_session(link: &Link) -> String {
+    let name = link.session().map(|(_, name)| name.to_string());
+    name.unwrap_or_default()
 }

@@ -123,7 +123,7 @@ impl Recorder {
         connection: &Connection,
         session: String,
     ) -> bool {
-        self.session = session;
+        self.handle_named(session);
         let generation = connection.generation;
         let before = self.witness.route().clone();
         let finished = self.witness.handle_attached(now, generation, Route::now());
@@ -143,6 +143,11 @@ impl Recorder {
             self.record(evidence, may_ask, Some(receiver));
         }
         before.differs(self.witness.route())
+    }
+
+    /// The session has this name from now on.
+    pub fn handle_named(&mut self, session: String) {
+        self.session = session;
     }
 
     /// Whether the server is to be asked how it saw the connection before end.

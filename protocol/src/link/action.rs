@@ -84,6 +84,8 @@ pub enum Event {
         /// Whether the user's terminal already showed a whole picture of this session.
         again: bool,
     },
+    /// The session has another name now: see [`Link::session`](super::Link::session).
+    Renamed,
 }
 
 impl Closed {

@@ -88,6 +88,7 @@ impl Link {
             | LinkMessage::InputWritten(_)
             | LinkMessage::Finished(_)
             | LinkMessage::Detached(_)
+            | LinkMessage::Renamed(_)
             | LinkMessage::Foreign => {
                 let words = "the server did not answer the request to attach";
                 self.give_up_dial(now, generation, words);

@@ -6,6 +6,7 @@ use super::Link;
 use super::action::{Action, Closed, ClosedKind, End, Event};
 use crate::identity::Generation;
 use crate::message::{Attached, ClientMessage, DetachReason, Failure, Replay, ServerMessage};
+use crate::name::SessionName;
 use crate::offset::{InputOffset, Offset};
 use crate::outcome::Outcome;
 
@@ -18,6 +19,7 @@ pub(super) enum LinkMessage {
     InputWritten(InputOffset),
     Finished(Outcome),
     Detached(DetachReason),
+    Renamed(SessionName),
     Ping(u64),
     Pong(u64),
     /// The answer to a request that no link makes.
@@ -33,6 +35,7 @@ impl LinkMessage {
             ServerMessage::InputWritten(written) => Self::InputWritten(written),
             ServerMessage::Finished(outcome) => Self::Finished(outcome),
             ServerMessage::Detached(reason) => Self::Detached(reason),
+            ServerMessage::Renamed(name) => Self::Renamed(name),
             ServerMessage::Ping(number) => Self::Ping(number),
             ServerMessage::Pong(number) => Self::Pong(number),
             ServerMessage::ClientEnvironment(_)
@@ -103,6 +106,12 @@ impl Link {
                 self.close(now, generation, ClosedKind::Broken, "superseded");
             }
             LinkMessage::Detached(reason) => self.end_detached(reason),
+            LinkMessage::Renamed(name) => {
+                if let Some((_, session)) = &mut self.session {
+                    *session = name;
+                }
+                return Some(Event::Renamed);
+            }
             // Input that it could not take, say: a new connection begins where it stands.
             LinkMessage::Failed(failure) => {
                 self.close(now, generation, ClosedKind::Broken, &failure.message);

@@ -26,8 +26,7 @@ impl RegistryTask {
         time: u64,
     ) -> anyhow::Result<()> {
         let Some(entry) = self.entries.get_mut(session) else {
-            self.note_exit(session, outcome, time);
-            return Ok(());
+            return self.note_exit(session, outcome, time);
         };
         entry.record.outcome = Some((outcome, time));
         post(entry, Event::Exited(outcome, time));
@@ -69,7 +68,7 @@ impl RegistryTask {
         let keeper = rustix::process::getppid().context("there is no keeper")?;
         // What was ended on purpose was not lost.
         if let Some(roll) = self.roll() {
-            for entry in self.entries.in_order() {
+            for entry in self.entries.iter() {
                 roll.strike(entry.record.id);
             }
             for waiting in self.waiting_sessions() {
@@ -86,6 +85,9 @@ impl RegistryTask {
         signal: u8,
         reply: Reply<Result<(), Failure>>,
     ) -> anyhow::Result<()> {
+        if self.waits(target) {
+            return self.kill_waiting(target, signal, reply);
+        }
         let session = match self.entries.find(target) {
             Ok(entry) => entry.record.id,
             Err(failure) => {
@@ -118,7 +120,10 @@ impl RegistryTask {
 
     pub(super) fn insist(&mut self, session: SessionId, signal: u8) -> anyhow::Result<()> {
         let Some(entry) = self.entries.get(session) else {
-            return Ok(());
+            return match self.is_waited_to_end(session) {
+                true => self.insist_with(session, signal),
+                false => Ok(()),
+            };
         };
         if entry.record.outcome.is_some() {
             // It ended, but a client takes nothing, not even the news of it.
@@ -128,6 +133,10 @@ impl RegistryTask {
                 self.forget(session)
             };
         }
+        self.insist_with(session, signal)
+    }
+
+    fn insist_with(&mut self, session: SessionId, signal: u8) -> anyhow::Result<()> {
         self.keeper.send(&ToKeeper::Signal { session, signal })?;
         if i32::from(signal) != libc::SIGKILL {
             self.insist_later(session, libc::SIGKILL as u8);
@@ -141,16 +150,21 @@ impl RegistryTask {
         };
         let told = self.history_budget.forget(session);
         self.share_history(told);
+        self.let_go(session)?;
+        for killer in entry.killers {
+            let _ = killer.send(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// Leaves nothing behind of a session that is not an entry, or not any more.
+    pub(super) fn let_go(&mut self, session: SessionId) -> anyhow::Result<()> {
         self.agent_link(session).remove();
         // Before the keeper forgets it: what it does not hold and is on the roll was lost.
         if let Some(roll) = self.roll() {
             roll.strike(session);
         }
-        self.keeper.send(&ToKeeper::Forget { session })?;
-        for killer in entry.killers {
-            let _ = killer.send(Ok(()));
-        }
-        Ok(())
+        self.keeper.send(&ToKeeper::Forget { session })
     }
 
     /// Without session and connection the keeper may end all. No connection is accepted from

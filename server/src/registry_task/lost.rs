@@ -31,7 +31,7 @@ impl RegistryTask {
 
     /// Enters all sessions on a roll that has none of them.
     pub(super) fn write_roll(&self) {
-        for entry in self.entries.in_order() {
+        for entry in self.entries.iter() {
             self.enter_on_roll(&entry.record);
         }
     }

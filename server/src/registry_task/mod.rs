@@ -12,7 +12,9 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use psess_protocol::identity::SessionId;
-use psess_protocol::message::{ByteString, Failure, ProcessUsage, ServerStatus, Target};
+use psess_protocol::message::{
+    ByteString, Failure, FailureKind, ProcessUsage, ServerStatus, Target,
+};
 use psess_protocol::name::SessionName;
 use psess_protocol::terminal::Limits;
 use tokio::sync::{mpsc, watch};
@@ -28,7 +30,7 @@ use crate::keeper_stream::{FromKeeper, KeeperStream};
 use crate::listener::Listener;
 use crate::process_usage;
 use crate::record::Record;
-use crate::registry::{Entries, Entry, Registry, Request};
+use crate::registry::{Entries, Entry, Listed, Registry, Request};
 use crate::session_task::Event;
 use crate::turns::Turns;
 
@@ -204,15 +206,14 @@ impl RegistryTask {
                 let _ = reply.send(self.enter(&target, environment));
             }
             Request::Environment(target, reply) => {
-                let found = self.entries.find(&target);
+                let found = self.find(&target);
                 let _ = reply.send(found.map(|entry| entry.client_environment.clone()));
             }
             Request::All(reply) => {
-                let entries = self.entries.in_order().into_iter();
-                let _ = reply.send(entries.map(|entry| entry.mailbox.clone()).collect());
+                let _ = reply.send(self.all());
             }
             Request::DetachAll(target, reply) => {
-                let result = self.entries.find(&target);
+                let result = self.find(&target);
                 let _ = reply.send(result.map(|entry| post(entry, Event::DetachAll)));
             }
             Request::Kill(target, signal, reply) => self.kill(&target, signal, reply)?,
@@ -239,13 +240,40 @@ impl RegistryTask {
         Ok(())
     }
 
+    /// In order of creation.
+    fn all(&self) -> Vec<Listed> {
+        let running = self.entries.iter().map(|entry| {
+            let mailbox = Listed::Running(entry.mailbox.clone());
+            (&entry.record, mailbox)
+        });
+        let waiting = self.waiting.iter().map(|waiting| {
+            let record = waiting.record();
+            (record, Listed::Waiting(Box::new(record.clone())))
+        });
+        let mut all: Vec<_> = running.chain(waiting).collect();
+        all.sort_by(|(a, _), (b, _)| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        all.into_iter().map(|(_, listed)| listed).collect()
+    }
+
+    /// The session that is meant, which must not be one that waits.
+    fn find(&self, target: &Target) -> Result<&Entry, Failure> {
+        if self.waits(target) {
+            return Err(Failure {
+                kind: FailureKind::Limit,
+                message: "the session waits until there is memory, or are descriptors, for it"
+                    .to_owned(),
+            });
+        }
+        self.entries.find(target)
+    }
+
     fn rename(&mut self, target: &Target, name: SessionName) -> Result<(), Failure> {
-        let entry = self.entries.find(target)?;
+        let entry = self.find(target)?;
         if entry.record.name == name {
             return Ok(());
         }
+        let session = entry.record.id;
         self.entries.check_free(&name)?;
-        let session = self.entries.find(target)?.record.id;
         let entry = self.entries.get_mut(session).expect("just found");
         entry.record.name = name.clone();
         post(entry, Event::Renamed(name));
@@ -322,7 +350,7 @@ impl RegistryTask {
             started: self.started,
             restarts: self.restarts,
             boot_id: boot_id.unwrap_or_default().trim().to_owned(),
-            sessions: u32::try_from(self.entries.len()).unwrap_or(u32::MAX),
+            sessions: u32::try_from(self.entries.len() + self.waiting.len()).unwrap_or(u32::MAX),
         }
     }
 

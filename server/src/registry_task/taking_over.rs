@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use super::RegistryTask;
 use crate::clock::unix_time;
 use crate::journal::{Journal, JournalError};
-use crate::keeper::protocol::HeldSession;
+use crate::keeper::protocol::{HeldSession, ToKeeper};
 use crate::record::Record;
 use crate::registry::{Entry, Reply, Request};
 use crate::session::Session;
@@ -32,6 +32,15 @@ pub(super) struct Waiting {
     fds: Vec<OwnedFd>,
     /// Who wants to be let in. One that gives up is forgotten at the next try.
     entering: Vec<Entering>,
+    /// Who waits for its end.
+    killers: Vec<Reply<Result<(), Failure>>>,
+}
+
+impl Waiting {
+    /// What is known of it.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
 }
 
 /// What a client is let in with, and how it is told.
@@ -55,6 +64,7 @@ impl RegistryTask {
             record,
             fds,
             entering: Vec::new(),
+            killers: Vec::new(),
         });
     }
 
@@ -65,6 +75,9 @@ impl RegistryTask {
                 Ok(()) => {
                     let Record { id, name, .. } = waiting.record;
                     tracing::info!("session '{name}' is taken over at last");
+                    if let Some(entry) = self.entries.get_mut(id) {
+                        entry.killers = waiting.killers;
+                    }
                     for (environment, reply) in waiting.entering {
                         let _ = reply.send(self.enter(&Target::Id(id), environment));
                     }
@@ -105,12 +118,70 @@ impl RegistryTask {
         }
     }
 
+    /// Ends a session that waits, or sends it a signal, as if it did not: that may be what makes
+    /// room for the others.
+    pub(super) fn kill_waiting(
+        &mut self,
+        target: &Target,
+        signal: u8,
+        reply: Reply<Result<(), Failure>>,
+    ) -> anyhow::Result<()> {
+        let mut waiting = self.waiting.iter_mut();
+        let Some(waiting) = waiting.find(|waiting| is_meant(target, &waiting.record)) else {
+            return Ok(());
+        };
+        let session = waiting.record.id;
+        if signal != 0 && waiting.record.outcome.is_none() {
+            let _ = reply.send(Ok(()));
+            return self.keeper.send(&ToKeeper::Signal { session, signal });
+        }
+        waiting.killers.push(reply);
+        if waiting.record.outcome.is_some() {
+            return self.forget_waiting(session);
+        }
+        self.keeper.send(&ToKeeper::Signal { session, signal: 0 })?;
+        self.insist_later(session, libc::SIGTERM as u8);
+        Ok(())
+    }
+
+    /// Whether a session waits, and somebody for its end.
+    pub(super) fn is_waited_to_end(&self, session: SessionId) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|waiting| waiting.record.id == session && !waiting.killers.is_empty())
+    }
+
     /// The program of a session that waits ended.
-    pub(super) fn note_exit(&mut self, session: SessionId, outcome: Outcome, time: u64) {
+    pub(super) fn note_exit(
+        &mut self,
+        session: SessionId,
+        outcome: Outcome,
+        time: u64,
+    ) -> anyhow::Result<()> {
         let mut waiting = self.waiting.iter_mut();
         if let Some(waiting) = waiting.find(|waiting| waiting.record.id == session) {
             waiting.record.outcome = Some((outcome, time));
         }
+        match self.is_waited_to_end(session) {
+            true => self.forget_waiting(session),
+            false => Ok(()),
+        }
+    }
+
+    fn forget_waiting(&mut self, session: SessionId) -> anyhow::Result<()> {
+        let mut waiting = self.waiting.iter();
+        let Some(place) = waiting.position(|waiting| waiting.record.id == session) else {
+            return Ok(());
+        };
+        let waiting = self.waiting.remove(place);
+        self.entries.release(&waiting.record.name);
+        self.let_go(session)?;
+        for killer in waiting.killers {
+            let _ = killer.send(Ok(()));
+        }
+        for (environment, reply) in waiting.entering {
+            let _ = reply.send(self.enter(&Target::Id(session), environment));
+        }
+        Ok(())
     }
 
     /// Runs a session with what the keeper holds of it: pty, journal and input. When it fails,

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use psess_protocol::capability::Capability;
+use psess_protocol::hello::Hello;
 use psess_protocol::identity::Generation;
 use psess_protocol::message::{
     Attach, Attached, DetachReason, EndingManner, Failure, FailureKind, History, ReplayPurpose,
@@ -10,7 +12,6 @@ use psess_protocol::message::{
 use psess_protocol::offset::Offset;
 
 use super::attachment::Attachment;
-use super::credit::MAX_WINDOW;
 use super::{ConnectionId, Session};
 
 /// Lines that a client which comes back is shown of what it missed, at most.
@@ -76,6 +77,13 @@ impl Session {
         }
         self.attachments.insert(connection, attachment);
         Ok(())
+    }
+
+    /// A client that was attached said in its hello what it can do.
+    pub fn handle_hello(&mut self, connection: ConnectionId, client: &Hello) {
+        if let Some(attachment) = self.attachments.get_mut(&connection) {
+            attachment.is_told_names = client.can(Capability::Renaming);
+        }
     }
 
     /// Closes an older connection of the same client.
@@ -166,9 +174,8 @@ impl Session {
         {
             self.past_clients.handle_ended(now, &attachment, manner);
             self.lost = Some(now);
-            // What was sent last may not have arrived.
-            if let Some(Offset(sent)) = attachment.position() {
-                self.hold(now, Offset(sent.saturating_sub(MAX_WINDOW)));
+            if let Some(arrived) = attachment.arrived() {
+                self.hold(now, arrived);
             }
         }
         if self.size_owner == Some(connection) {

@@ -55,6 +55,8 @@ pub(crate) struct Attachment {
     next_draw: Option<Instant>,
     /// Plain output is written straight to its terminal.
     is_lent: bool,
+    /// Its client understands that the session is renamed.
+    pub(crate) is_told_names: bool,
     /// What was handed out last is still being written: nothing is due before that is done.
     is_writing: bool,
 }
@@ -123,6 +125,7 @@ impl Attachment {
             told_outcome: false,
             next_draw: None,
             is_lent: false,
+            is_told_names: false,
             is_writing: false,
         }
     }
@@ -210,6 +213,13 @@ impl Attachment {
             }
             | Cursor::View(_) => None,
         }
+    }
+
+    /// Up to where its terminal certainly got the log, when it follows that: what was sent last may
+    /// still be here when this server, or its link, dies.
+    pub(crate) fn arrived(&self) -> Option<Offset> {
+        let Offset(sent) = self.position()?;
+        Some(Offset(sent.saturating_sub(credit::MAX_WINDOW)))
     }
 
     /// What is unsent is to be skipped, if it is much, once the program has got its key.

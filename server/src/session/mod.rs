@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use psess_protocol::message::{
     ClientMessage, DetachReason, EndingManner, Failure, FailureKind, ServerMessage, SessionUsage,
 };
+use psess_protocol::name::SessionName;
 use psess_protocol::offset::Offset;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
@@ -71,6 +72,8 @@ pub struct Session {
     lost: Option<Instant>,
     /// From where on output is kept for clients that were attached, and until when.
     held: Option<(Offset, Instant)>,
+    /// From where on clients that a server before this one had may go on.
+    inherited: Option<Offset>,
     /// Somebody knows how the program ended.
     seen: bool,
     /// Its output killed servers, so it is passed on and not looked at.
@@ -115,6 +118,7 @@ impl Session {
             active: now,
             lost: None,
             held: None,
+            inherited: None,
             seen: false,
             set_aside: false,
             on_probation: false,
@@ -180,9 +184,10 @@ impl Session {
     }
 
     /// Nothing more will be read from the pty.
-    pub fn handle_end_of_output(&mut self) {
+    pub fn handle_end_of_output(&mut self, now: Instant) {
         self.drained = true;
         self.shadow.handle_end(&self.journal.log);
+        self.handling(|session| session.conclude(now));
     }
 
     /// How the program ended, once all of its output is there.
@@ -305,6 +310,16 @@ impl Session {
             self.closed.push(connection);
         }
         self.trim(now);
+    }
+
+    /// The session has another name from now on: clients that understand that are told.
+    pub fn rename(&mut self, name: SessionName) {
+        self.record.name = name;
+        for attachment in self.attachments.values_mut() {
+            if attachment.is_told_names {
+                attachment.send(&ServerMessage::Renamed(self.record.name.clone()));
+            }
+        }
     }
 
     /// Connections that are attached.

@@ -7,16 +7,19 @@ use psess_protocol::message::History;
 use psess_protocol::offset::Offset;
 use psess_protocol::terminal::{Limits, Terminal};
 
-use super::ConnectionId;
-use super::Session;
-use super::credit::MAX_WINDOW;
+use super::attachment::Attachment;
 use super::shadow::{Next, Shadow};
+use super::{ConnectionId, Session};
 use crate::input_queue::NO_CLIENT;
 use crate::journal::{Handling, MAX_CHECKPOINT_BYTES};
 use crate::keeper::Predecessor;
 
-/// Output that is kept though nobody needs it, for clients that come back after a short loss.
+/// Output that is kept though nobody needs it, for clients that come back after a short loss. Once
+/// there is no more to come it is known who may come back.
 const KEEP_BYTES: u64 = 4 << 20;
+
+/// A log that is shorter need not be replaced by a checkpoint once it is whole.
+const SHORT: u64 = 64 << 10;
 
 /// How long output is kept for a client whose link, or whose server, died: as far as the log has
 /// room.
@@ -150,17 +153,40 @@ impl Session {
     }
 
     pub(super) fn write_checkpoint(&mut self) {
+        if let Some(replay) = self.checkpoint_replay() {
+            self.store_checkpoint(&replay);
+        }
+    }
+
+    fn checkpoint_replay(&self) -> Option<Vec<u8>> {
         let (terminal, is_hollow) = self.shadow.as_it_is();
-        let replay = if is_hollow {
+        if is_hollow {
             fitting(terminal.replay(History::None))
         } else {
             fitting_replay(terminal)
-        };
-        // Without memory for a new one, the old one stays, and the log after it is longer.
-        if let Some(replay) = replay {
-            let (position, size) = (self.shadow.position(), terminal.size());
-            let _ = self.journal.write_checkpoint(position, size, &replay);
         }
+    }
+
+    fn store_checkpoint(&mut self, replay: &[u8]) {
+        let (position, size) = (self.shadow.position(), self.shadow.size());
+        // Without memory for a new one, the old one stays, and the log after it is longer.
+        let _ = self.journal.write_checkpoint(position, size, replay);
+    }
+
+    /// All output is there: a checkpoint takes the log's place, where that is smaller.
+    pub(super) fn conclude(&mut self, now: Instant) {
+        self.catch_up(now);
+        let Offset(end) = self.journal.log.end();
+        let Offset(checkpoint) = self.journal.checkpoint_offset();
+        let after_checkpoint = end - checkpoint.max(self.journal.log.start().0);
+        if after_checkpoint >= SHORT
+            && !self.set_aside
+            && let Some(replay) = self.checkpoint_replay()
+            && (replay.len() as u64) < after_checkpoint
+        {
+            self.store_checkpoint(&replay);
+        }
+        self.trim(now);
     }
 
     /// Keeps output from `offset` on for a client that may come back.
@@ -181,27 +207,41 @@ impl Session {
         if !self.keeps_more_than_usual() {
             return;
         }
-        let end = self.journal.log.end();
-        // What was sent last may still be here when this server dies.
-        let arrived = |Offset(sent): Offset| Offset(sent.saturating_sub(MAX_WINDOW));
+        let log = &self.journal.log;
+        let (start, end) = (log.start(), log.end());
         let needed = self
             .attachments
             .values()
-            .filter_map(|attachment| attachment.position().map(arrived))
+            .filter_map(Attachment::arrived)
             .chain(self.held.map(|(offset, _)| offset))
-            .chain([
-                self.journal.checkpoint_offset(),
-                self.shadow.position(),
-                Offset(end.0.saturating_sub(KEEP_BYTES)),
-            ])
-            .min();
-        self.journal.trim_log(needed.unwrap_or(end));
+            .chain([self.journal.checkpoint_offset(), self.shadow.position()]);
+        let needed = match self.outcome() {
+            None => needed
+                .chain([Offset(end.0.saturating_sub(KEEP_BYTES))])
+                .min(),
+            Some(_) => {
+                // Who is further behind cannot go on from there anyway.
+                let awaited = self.past_clients.awaited_from();
+                let awaited = awaited.filter(|from| *from >= start);
+                let inherited = self.inherited.map(|from| from.max(start));
+                needed.chain(awaited).chain(inherited).min()
+            }
+        };
+        match needed {
+            Some(needed) if needed < end => self.journal.trim_log(needed),
+            Some(_) | None if start < end => self.journal.clear_log(),
+            Some(_) | None => {}
+        }
         self.questions.trim(self.journal.log.start());
     }
 
     fn keeps_more_than_usual(&self) -> bool {
         let log = &self.journal.log;
-        log.end().bytes_since(log.start()) > KEEP_BYTES
+        let usual = match self.outcome() {
+            None => KEEP_BYTES,
+            Some(_) => 0,
+        };
+        log.end().bytes_since(log.start()) > usual
     }
 
     /// Recreates the terminal: the last checkpoint, and the log after it.
@@ -211,7 +251,9 @@ impl Session {
         self.on_probation = deaths > 0;
         if !self.journal.is_new() {
             // Whoever was attached may be anywhere in the log.
-            self.hold(self.recovered, self.journal.log.start());
+            let start = self.journal.log.start();
+            self.hold(self.recovered, start);
+            self.inherited = Some(start);
         }
         let end = self.journal.log.end();
         let checkpoint = self.journal.read_checkpoint();

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use psess_protocol::identity::{ClientId, Generation};
 use psess_protocol::message::{Ending, EndingManner};
+use psess_protocol::offset::Offset;
 
 use super::attachment::Attachment;
 
@@ -20,6 +21,8 @@ struct PastClient {
     client: ClientId,
     generation: Generation,
     ended: Option<Ended>,
+    /// Where the log begins that it goes on from, if it comes back after its link was lost.
+    awaited_from: Option<Offset>,
 }
 
 /// How a connection ended, and when.
@@ -45,6 +48,7 @@ impl PastClients {
             client,
             generation,
             ended: before.and_then(|past| past.ended),
+            awaited_from: None,
         });
         if self.0.len() > MOST {
             self.0.pop_front();
@@ -60,6 +64,7 @@ impl PastClients {
     ) {
         let is_it = |past: &&mut PastClient| past.client == attachment.client;
         if let Some(past) = self.0.iter_mut().find(is_it) {
+            past.awaited_from = attachment.arrived();
             past.ended = Some(Ended {
                 manner,
                 at: now,
@@ -67,6 +72,11 @@ impl PastClients {
                 sent: attachment.heartbeat.last_sent(),
             });
         }
+    }
+
+    /// Where clients that may come back would go on.
+    pub(super) fn awaited_from(&self) -> impl Iterator<Item = Offset> {
+        self.0.iter().filter_map(|past| past.awaited_from)
     }
 
     /// How the client's last connection that ended did so.

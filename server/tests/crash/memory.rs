@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use psess_protocol::identity::SessionId;
-use psess_protocol::message::{ClientMessage, FailureKind, ServerMessage, Target};
+use psess_protocol::message::{ClientMessage, FailureKind, ServerMessage, SessionSummary, Target};
 use psess_protocol::offset::InputOffset;
 use psess_server::journal::JOURNAL_BYTES;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -75,10 +75,28 @@ pub(crate) fn sessions_for_which_a_server_has_no_memory_wait_until_there_is() {
         world.server() != Some(server)
     });
     set_limit(keeper, None);
-    assert!(listed.len() < 4, "{listed:?}");
     assert!(listed.iter().all(|session| session.finished.is_none()));
-    let missing = |session: &&SessionId| listed.iter().all(|listed| listed.id != **session);
-    let missing = *sessions.iter().find(missing).expect("one is not listed");
+    // All are listed, and those that wait say so.
+    assert_eq!(
+        listed.iter().map(|one| one.id).collect::<Vec<_>>(),
+        sessions
+    );
+    let waits = |session: &&SessionSummary| session.title.contains("waits");
+    let waiting: Vec<_> = listed.iter().filter(waits).collect();
+    assert!(waiting.len() > 1, "{listed:?}");
+    let (missing, to_end) = (waiting[0].id, waiting[1].id);
+    // It can be ended as if it did not wait.
+    let mut wire = Wire::connect(&world.directory());
+    let detach = ClientMessage::DetachAll(Target::Id(to_end));
+    let answer = wire.ask(&detach);
+    assert!(matches!(&answer, ServerMessage::Failed(failure) if failure.message.contains("waits")));
+    let kill = ClientMessage::Kill {
+        session: Target::Id(to_end),
+        signal: 0,
+    };
+    assert_eq!(wire.ask(&kill), ServerMessage::Done);
+    assert_eq!(world.list().len(), 3);
+    let sessions = sessions.map(|id| (id != to_end).then_some(id));
     // Whoever comes back is not told that it is gone, and no name starts its job again.
     let mut wire = Wire::connect(&world.directory());
     wire.send(&attach(missing)).unwrap();
@@ -86,7 +104,7 @@ pub(crate) fn sessions_for_which_a_server_has_no_memory_wait_until_there_is() {
     assert!(nothing.is_none(), "{nothing:?}");
     let name = format!(
         "s{}",
-        sessions.iter().position(|id| *id == missing).unwrap()
+        sessions.iter().position(|id| *id == Some(missing)).unwrap()
     );
     let (_, ServerMessage::Failed(failure)) = world.try_start(&name, Program::Echo) else {
         panic!("a name starts its job again");
@@ -95,9 +113,12 @@ pub(crate) fn sessions_for_which_a_server_has_no_memory_wait_until_there_is() {
     let successor = world.server().expect("it has sessions");
     set_limit(Some(successor), None);
     shown(&mut wire, &Program::Echo.stream(0, 16));
-    eventually("all are there", || world.list().len() == 4);
+    eventually("all are there", || {
+        !world.list().iter().any(|session| waits(&session))
+    });
+    assert_eq!(world.list().len(), 3);
     assert_eq!(world.server(), Some(successor));
-    for session in sessions {
+    for session in sessions.into_iter().flatten() {
         let mut wire = Wire::connect(&world.directory());
         wire.send(&attach(session)).unwrap();
         shown(&mut wire, &Program::Echo.stream(0, 16));

@@ -344,6 +344,7 @@ impl Client {
                 assert_eq!(given_up_bytes, 0, "typed bytes were given up");
                 self.attached = Some(generation);
             }
+            Some(Event::Renamed) => {}
             Some(Event::Replay { .. }) => {
                 self.replay = announced;
                 self.replayed(0);

@@ -187,7 +187,7 @@ impl Server {
         let is_over = self.session.outcome().is_some();
         self.session = Session::new(scene.now, record, journal, Limits::default());
         if is_over {
-            self.session.handle_end_of_output();
+            self.session.handle_end_of_output(scene.now);
         }
         self.connections.clear();
         for wire in scene.network.wires.values_mut() {

@@ -540,7 +540,7 @@ impl World {
         self.read_input();
         self.print(100);
         self.server.session.handle_exit(OUTCOME, 1);
-        self.server.session.handle_end_of_output();
+        self.server.session.handle_end_of_output(self.scene.now);
     }
 
     fn answer_banners(&mut self) {
