@@ -95,6 +95,11 @@ impl Connection {
         self.lending.as_mut()?.written()
     }
 
+    /// Takes the user's terminal back: the server writes no more to it.
+    pub fn take_back(&mut self) {
+        self.lending = None;
+    }
+
     /// Queues typed bytes.
     pub fn send_input(&mut self, offset: InputOffset, bytes: &[u8]) {
         frame::encode_input(offset, bytes, &mut self.outgoing);

@@ -14,10 +14,10 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-/// A terminal that is lent.
+/// A terminal that is lent. Dropping it takes the terminal back.
 #[derive(Debug)]
 pub struct Lending {
-    /// Where the server hands over what tells how far it is.
+    /// Where the server hands over what tells how far it is. It writes only while this is open.
     socket: OwnedFd,
     progress: Option<Progress>,
 }

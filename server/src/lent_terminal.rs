@@ -13,7 +13,7 @@ use rustix::fs::{
     MemfdFlags, OFlags, SeekFrom, fcntl_getfl, fcntl_setfl, memfd_create, seek, sendfile,
 };
 use rustix::io::{Errno, pwrite};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use rustix::termios::isatty;
 
 /// A position is noted at least each so many bytes: a small part of the ring.
@@ -27,7 +27,8 @@ const CHUNK: usize = 16 << 10;
 pub(crate) struct Loan {
     /// The terminal.
     pub(crate) terminal: OwnedFd,
-    /// Where the client is told how far its terminal was written.
+    /// Where the client is told how far its terminal was written. When its end is closed, the
+    /// terminal is no longer lent.
     pub(crate) progress: OwnedFd,
 }
 
@@ -35,6 +36,7 @@ pub(crate) struct Loan {
 #[derive(Debug)]
 pub(crate) struct LentTerminal {
     terminal: OwnedFd,
+    progress: OwnedFd,
     blockage: Blockage,
     ring: Ring,
     /// The log's file, opened for this: its offset is how far the terminal was written.
@@ -63,6 +65,7 @@ impl LentTerminal {
         let note = memfd_create("psess-note", MemfdFlags::CLOEXEC)?;
         let mut lent = Self {
             terminal: loan.terminal,
+            progress: loan.progress,
             blockage: Blockage::default(),
             ring,
             log,
@@ -79,7 +82,7 @@ impl LentTerminal {
         let ring = ring.encode();
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         sendmsg(
-            loan.progress.as_fd(),
+            lent.progress.as_fd(),
             &[IoSlice::new(&ring)],
             &mut ancillary,
             flags,
@@ -101,7 +104,7 @@ impl LentTerminal {
     /// as much as the terminal takes, when that is something.
     ///
     /// # Errors
-    /// When the terminal is gone, or cannot be written in this way.
+    /// When the client took the terminal back, or that is gone or cannot be written in this way.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -119,10 +122,13 @@ impl LentTerminal {
         }
         before_end = before_end.min(CHUNK as u64);
         let count = length.min(before_end as usize);
-        let log = &self.log;
+        let (log, progress) = (&self.log, &self.progress);
         let written = self
             .blockage
             .poll_io(self.terminal.as_fd(), cx, |terminal| {
+                if was_taken_back(progress) {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
                 match sendfile(terminal, log, None, count)? {
                     0 => Err(io::ErrorKind::UnexpectedEof.into()),
                     written => Ok(written),
@@ -147,4 +153,14 @@ impl LentTerminal {
         self.noted = position;
         Ok(())
     }
+}
+
+/// Whether the client has left. It may have done so without us, when we stood still: what is
+/// written then goes to whoever has the terminal after it.
+fn was_taken_back(progress: &OwnedFd) -> bool {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    !matches!(
+        recv(progress, &mut [0][..], flags),
+        Err(Errno::AGAIN | Errno::INTR)
+    )
 }

@@ -149,6 +149,39 @@ fn what_a_slow_terminal_has_not_shown_yet_is_dropped_when_the_program_is_stopped
 }
 
 #[test]
+fn a_server_that_stood_still_writes_nothing_to_a_terminal_that_was_left() {
+    let world = world();
+    let printed = world.path("printed");
+    let script = format!(
+        "read go; seq 1 2000000; touch {}; read end",
+        printed.display()
+    );
+    let mut terminal = world.open(["new", "flood", "--", "sh", "-c", &script]);
+    terminal.settle();
+    terminal.type_keys("go\r");
+    wait_for_number(&terminal, 1000);
+    // So that the server is not in the middle of writing when it is stopped.
+    terminal.stall(true);
+    eventually("all is printed", || printed.exists().then_some(()));
+    let server = world.role("server").pop().expect("a server runs");
+    server.signal(Signal::STOP);
+    terminal.stall(false);
+    terminal.type_keys("\x1c");
+    terminal.wait_exit();
+    terminal.settle();
+    let left = terminal.received().len();
+    server.signal(Signal::CONT);
+    eventually("the server knows that nobody is attached", || {
+        let listed = world.succeed(["list"]);
+        (listed.contains("flood") && listed.contains("detached")).then_some(())
+    });
+    terminal.settle();
+    let late = terminal.received().split_off(left);
+    let lines = late.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(lines, 0, "lines that were written late");
+}
+
+#[test]
 fn what_is_printed_below_a_warning_is_whole_once_that_is_taken_away() {
     let world = world();
     let go = world.path("go");

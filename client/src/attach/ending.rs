@@ -5,7 +5,6 @@ use std::time::Duration;
 use psess_protocol::link::{ClosedKind, End};
 
 use super::{AttachEnd, AttachedClient};
-use crate::connection::Connection;
 
 /// How long the user's terminal may take nothing at the end before what is left is dropped.
 const LAST_WRITE: Duration = Duration::from_secs(1);
@@ -38,7 +37,10 @@ impl AttachedClient {
 
     /// Shows what is left to show, and gives the terminal back.
     pub(super) async fn leave(&mut self) {
-        self.connections.iter_mut().for_each(Connection::flush);
+        for connection in &mut self.connections {
+            connection.flush();
+            connection.take_back();
+        }
         let leave = self.screen.leave();
         self.screen.queue().push(&leave, false);
         while !self.screen.queue().is_empty() {
