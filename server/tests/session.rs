@@ -275,6 +275,64 @@ fn ctrl_c_in_a_flood_skips_to_its_end() {
     assert_eq!(output(&sent(&mut session, now, 1).0), b"^C\r\n$ ");
 }
 
+/// A client that is behind, with a question on its way to it that its terminal is to answer.
+fn asked_while_behind() -> (Session, Instant) {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    print(&mut session, now, &[b'x'; 100_000]);
+    let _ = sent(&mut session, now, 1);
+    print(&mut session, now, b"\x1b[5n");
+    print(&mut session, now, &[b'y'; 100_000]);
+    assert!(!session.has_input());
+    (session, now)
+}
+
+#[test]
+fn a_question_that_is_skipped_is_answered() {
+    let (mut session, now) = asked_while_behind();
+    let typed = session.handle_input(now, ConnectionId(1), InputOffset(0), b"\x03");
+    typed.unwrap();
+    let _ = sent(&mut session, now, 1);
+    assert_eq!(session.take_input(now).unwrap(), b"\x03\x1b[0n");
+    let (mut session, now) = asked_while_behind();
+    let redraw = ClientMessage::Redraw;
+    session
+        .handle_message(now, ConnectionId(1), &redraw)
+        .unwrap();
+    assert_eq!(session.take_input(now).unwrap(), b"\x1b[0n");
+    let (mut session, now) = asked_while_behind();
+    let small = ClientMessage::Resize(Size::new(10, 40));
+    session
+        .attach(now, ConnectionId(2), &attach(BOB, 1, None))
+        .unwrap();
+    session
+        .handle_message(now, ConnectionId(1), &small)
+        .unwrap();
+    assert_eq!(session.take_input(now).unwrap(), b"\x1b[0n");
+}
+
+#[test]
+fn a_question_that_reaches_nobody_as_its_client_left_is_answered_and_only_once() {
+    for farewell in [None, Some(ClientMessage::Detach)] {
+        let (mut session, now) = asked_while_behind();
+        if let Some(farewell) = &farewell {
+            session
+                .handle_message(now, ConnectionId(1), farewell)
+                .unwrap();
+            let _ = sent(&mut session, now, 1);
+        }
+        session.handle_closed(now, ConnectionId(1));
+        assert_eq!(session.take_input(now).unwrap(), b"\x1b[0n");
+        session
+            .attach(now, ConnectionId(2), &attach(ANN, 2, Some(99_990)))
+            .unwrap();
+        let (sent, _) = sent(&mut session, now, 2);
+        assert!(output(&sent).starts_with(b"xxxxxxxxxx\0\0\0\0yy"));
+    }
+}
+
 #[test]
 fn a_new_name_is_told_to_clients_that_understand_it_and_to_no_other() {
     let (mut session, now) = session();

@@ -64,6 +64,7 @@ impl Session {
         match (position, attach.position) {
             (Some(position), _) => attachment.follow(position),
             (None, Some(before)) => {
+                self.answer_unsent(attach.client, before);
                 self.bring_forward(&mut attachment, before, MAX_MISSED_LINES);
             }
             (None, None) => {
@@ -104,6 +105,9 @@ impl Session {
             });
         }
         if let Some((connection, _)) = older {
+            if attach.position.is_none() {
+                self.answer_skipped(connection);
+            }
             if let Some(attachment) = self.attachments.remove(&connection) {
                 let manner = EndingManner::Replaced;
                 self.past_clients.handle_ended(now, &attachment, manner);
@@ -150,6 +154,7 @@ impl Session {
 
     pub(super) fn redraw(&mut self, now: Instant, connection: ConnectionId) {
         self.catch_up(now);
+        self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
             let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
             session.show(attachment, History::None, purpose);
@@ -169,6 +174,7 @@ impl Session {
     }
 
     pub(super) fn end(&mut self, now: Instant, connection: ConnectionId, manner: EndingManner) {
+        self.answer_skipped(connection);
         if let Some(attachment) = self.attachments.remove(&connection)
             && !attachment.is_closing()
         {

@@ -81,6 +81,7 @@ impl Session {
     /// and over; and after Ctrl-C in a flood the user wants to see what comes next.
     pub(super) fn skip_ahead(&mut self, now: Instant, connection: ConnectionId) {
         self.catch_up(now);
+        self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
             let end = session.journal.log.end();
             let position = match session.shadow.is_alternate() {

@@ -227,6 +227,9 @@ impl Session {
         if self.needs_model(now, connection) {
             self.catch_up(now);
         }
+        if self.fell_out(connection) {
+            self.answer_skipped(connection);
+        }
         if let Some(attachment) = self.attachments.get_mut(&connection) {
             let stopped = attachment.take_skip();
             let drawn_over = self.shadow.is_alternate() && attachment.credit.available() > 0;

@@ -95,7 +95,7 @@ impl Session {
             if answerer.is_none() {
                 self.type_answer(&query.answer);
             }
-            self.questions.push(range, answerer);
+            self.questions.push(range, answerer, query.answer);
         }
         let end = self.journal.log.end();
         if end.bytes_since(self.journal.checkpoint_offset()) >= CHECKPOINT_EVERY {
@@ -110,13 +110,17 @@ impl Session {
 
     /// Whether a client is to be sent what only the terminal model knows.
     pub(super) fn needs_model(&self, now: Instant, connection: ConnectionId) -> bool {
-        let Some(attachment) = self.attachments.get(&connection) else {
-            return false;
-        };
-        let fell_out = attachment
-            .position()
-            .is_some_and(|position| position < self.journal.log.start());
-        fell_out || attachment.is_about_to_draw(now)
+        let attachment = self.attachments.get(&connection);
+        let is_about_to_draw =
+            attachment.is_some_and(|attachment| attachment.is_about_to_draw(now));
+        is_about_to_draw || self.fell_out(connection)
+    }
+
+    /// Whether the log no longer has what a client is to be sent next.
+    pub(super) fn fell_out(&self, connection: ConnectionId) -> bool {
+        let start = self.journal.log.start();
+        self.position(connection)
+            .is_some_and(|position| position < start)
     }
 
     /// Whose terminal answers a query at `position`: that of the client touched last, of those
@@ -129,6 +133,23 @@ impl Session {
             .filter(|attachment| attachment.position().is_some_and(|at| at <= position))
             .max_by_key(|attachment| attachment.touched)
             .map(|attachment| attachment.client)
+    }
+
+    /// What a client's terminal was to answer behind `position`, and that client will not be sent
+    /// any more, the model answers.
+    pub(super) fn answer_unsent(&mut self, client: ClientId, position: Offset) {
+        for answer in self.questions.take_back(client, position) {
+            self.type_answer(&answer);
+        }
+    }
+
+    /// The same for a client that goes on elsewhere than where it is.
+    pub(super) fn answer_skipped(&mut self, connection: ConnectionId) {
+        let attachment = self.attachments.get(&connection);
+        let whence = attachment.and_then(|client| Some((client.client, client.position()?)));
+        if let Some((client, position)) = whence {
+            self.answer_unsent(client, position);
+        }
     }
 
     pub(super) fn type_answer(&mut self, answer: &[u8]) {

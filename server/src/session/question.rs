@@ -26,14 +26,41 @@ struct Question {
     range: Range<Offset>,
     /// The client whose terminal answers; `None`: the server has.
     answerer: Option<ClientId>,
+    /// What the server answers where that client never gets to see it.
+    answer: Vec<u8>,
 }
 
 impl Questions {
-    pub(crate) fn push(&mut self, range: Range<Offset>, answerer: Option<ClientId>) {
+    pub(crate) fn push(
+        &mut self,
+        range: Range<Offset>,
+        answerer: Option<ClientId>,
+        answer: Vec<u8>,
+    ) {
         if self.questions.len() == MAX_QUESTIONS {
             self.questions.pop_front();
         }
-        self.questions.push_back(Question { range, answerer });
+        self.questions.push_back(Question {
+            range,
+            answerer,
+            answer,
+        });
+    }
+
+    /// Takes the questions that end behind `position` from `client`, which will not be sent them:
+    /// the answers that its terminal would have given, in order.
+    pub(crate) fn take_back(&mut self, client: ClientId, position: Offset) -> Vec<Vec<u8>> {
+        let first = self
+            .questions
+            .partition_point(|question| question.range.end <= position);
+        let unsent = self.questions.range_mut(first..);
+        unsent
+            .filter(|question| question.answerer == Some(client))
+            .map(|question| {
+                question.answerer = None;
+                std::mem::take(&mut question.answer)
+            })
+            .collect()
     }
 
     /// Forgets those that lie before the log's start.
@@ -77,8 +104,8 @@ mod tests {
 
     fn blanked(client: ClientId, position: u64, text: &[u8]) -> Vec<u8> {
         let mut questions = Questions::default();
-        questions.push(Offset(2)..Offset(5), Some(ANN));
-        questions.push(Offset(7)..Offset(11), None);
+        questions.push(Offset(2)..Offset(5), Some(ANN), Vec::new());
+        questions.push(Offset(7)..Offset(11), None, Vec::new());
         let mut bytes = text.to_vec();
         questions.blank(client, Offset(position), &mut bytes);
         bytes

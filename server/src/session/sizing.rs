@@ -58,13 +58,18 @@ impl Session {
 
     /// Shows a client the log or a picture, as its size demands after a change of either.
     pub(super) fn match_size(&mut self, connection: ConnectionId) {
+        let Some(attachment) = self.attachments.get(&connection) else {
+            return;
+        };
+        let same = attachment.size.same_cells(self.shadow.size()) || self.set_aside;
+        // A terminal that is resized with the session reflows by itself.
+        if same && !attachment.is_view() {
+            return;
+        }
+        self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
-            let same = attachment.size.same_cells(session.shadow.size()) || session.set_aside;
-            // A terminal that is resized with the session reflows by itself.
-            if same == attachment.is_view() || !same {
-                let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
-                session.show(attachment, History::None, purpose);
-            }
+            let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
+            session.show(attachment, History::None, purpose);
         });
     }
 }
