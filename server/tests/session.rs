@@ -275,6 +275,68 @@ fn ctrl_c_in_a_flood_skips_to_its_end() {
     assert_eq!(output(&sent(&mut session, now, 1).0), b"^C\r\n$ ");
 }
 
+const LINE: &[u8] = b"a line\r\n";
+
+/// Asserts that Ctrl-C brings a client forward, and says how many lines went by since `shown`.
+fn assert_skipped_lines(session: &mut Session, now: Instant, shown: Offset) {
+    let typed = session.handle_input(now, ConnectionId(1), InputOffset(0), b"\x03");
+    typed.unwrap();
+    let (sent, _) = sent(session, now, 1);
+    let replay = sent.iter().find_map(|sent| match sent {
+        Sent::Message(ServerMessage::Replay(replay)) => Some(*replay),
+        _ => None,
+    });
+    let replay = replay.expect("it is brought forward");
+    let end = replay.position.expect("it goes on in the log");
+    let lines = end.bytes_since(shown) / LINE.len() as u64;
+    let ReplayPurpose::CatchUp { skipped_lines } = replay.purpose else {
+        panic!("nothing was skipped: {replay:?}");
+    };
+    // Some are on the screen.
+    let difference = skipped_lines.abs_diff(lines);
+    assert!(difference <= 24, "{skipped_lines} and {lines}");
+}
+
+#[test]
+fn how_many_lines_were_skipped_is_known_though_the_model_was_far_behind() {
+    // Lines that are printed, of which so many bytes are shown, and lines that follow.
+    for (first, until, more) in [(300_000, u64::MAX, 20_000), (900_000, 2_000_000, 0)] {
+        let (mut session, now) = session();
+        session
+            .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+            .unwrap();
+        print(&mut session, now, &LINE.repeat(first));
+        let mut shown = Offset(0);
+        while shown.0 < until {
+            let all = ClientMessage::Written(u64::MAX);
+            session.handle_message(now, ConnectionId(1), &all).unwrap();
+            let (sent, _) = sent(&mut session, now, 1);
+            let Some(Sent::Output(offset, bytes)) = sent.last() else {
+                break;
+            };
+            shown = offset.advanced_by(bytes.len());
+        }
+        print(&mut session, now, &LINE.repeat(more));
+        assert_skipped_lines(&mut session, now, shown);
+    }
+}
+
+#[test]
+fn how_many_lines_were_skipped_is_known_across_servers() {
+    let journal = Journal::unshared().unwrap();
+    let (file, input) = journal.descriptors().unwrap();
+    let now = Instant::now();
+    let mut killed = Session::new(now, record(), journal, Limits::default());
+    print(&mut killed, now, &LINE.repeat(200_000));
+    drop(killed);
+    let mut session = recovered(&file, &input, Predecessor::Killed);
+    let shown = Offset(20_000 * LINE.len() as u64);
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 2, Some(shown.0)))
+        .unwrap();
+    assert_skipped_lines(&mut session, now, shown);
+}
+
 /// A client that is behind, with a question on its way to it that its terminal is to answer.
 fn asked_while_behind() -> (Session, Instant) {
     let (mut session, now) = session();

@@ -1,5 +1,6 @@
 //! Attaching: who is let in, in whose place, and what a client is shown first.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use psess_protocol::capability::Capability;
@@ -13,6 +14,7 @@ use psess_protocol::offset::Offset;
 
 use super::attachment::Attachment;
 use super::{ConnectionId, Session};
+use crate::output_log::OutputLog;
 
 /// Lines that a client which comes back is shown of what it missed, at most.
 const MAX_MISSED_LINES: u64 = 10_000;
@@ -139,9 +141,7 @@ impl Session {
     /// Shows an attachment that saw everything before `position` what it missed: at most so many
     /// lines of history, and the screen.
     pub(super) fn bring_forward(&self, attachment: &mut Attachment, position: Offset, lines: u64) {
-        let missed = self
-            .milestones
-            .lines_since(position, self.shadow.terminal().scrolled_lines());
+        let missed = self.lines_since(position);
         let shown = missed
             .min(lines)
             .min(self.shadow.terminal().history_lines());
@@ -150,6 +150,17 @@ impl Session {
             skipped_lines: missed - shown,
         };
         self.show(attachment, history, purpose);
+    }
+
+    /// About how many lines scrolled off since `position`. The model passes no milestone in output
+    /// that it was not fed yet, or that it skimmed, nor did it in the time of a server before: up to
+    /// the next one the line feeds are counted.
+    fn lines_since(&self, position: Offset) -> u64 {
+        let log = &self.journal.log;
+        let scrolled = self.shadow.terminal().scrolled_lines();
+        let next = self.milestones.next(position);
+        let (milestone, then) = next.unwrap_or((log.end(), scrolled));
+        scrolled.saturating_sub(then) + line_feeds(log, position..milestone)
     }
 
     pub(super) fn redraw(&mut self, now: Instant, connection: ConnectionId) {
@@ -189,4 +200,12 @@ impl Session {
         }
         self.trim(now);
     }
+}
+
+/// How many there are in a part of the log, as far as that has it still.
+fn line_feeds(log: &OutputLog, part: Range<Offset>) -> u64 {
+    let start = part.start.max(log.start());
+    let length = part.end.bytes_since(start) as usize;
+    let bytes = log.slice(start, length).unwrap_or_default();
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }

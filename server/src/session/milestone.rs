@@ -29,12 +29,11 @@ impl Milestones {
         self.passed.push_back((end, lines));
     }
 
-    /// About how many lines scrolled off since `position`, of `lines` in all.
-    pub(crate) fn lines_since(&self, position: Offset, lines: u64) -> u64 {
+    /// The first one from `position` on: where it is, and how many lines had scrolled off there.
+    pub(crate) fn next(&self, position: Offset) -> Option<(Offset, u64)> {
         let before = self
             .passed
-            .partition_point(|(offset, _)| *offset <= position);
-        let milestone = self.passed.get(before.saturating_sub(1));
-        milestone.map_or(0, |(_, then)| lines.saturating_sub(*then))
+            .partition_point(|(offset, _)| *offset < position);
+        self.passed.get(before).copied()
     }
 }
