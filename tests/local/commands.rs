@@ -544,6 +544,21 @@ fn kill_and_forget_take_several_names_and_go_on_after_one_that_is_not_there() {
 }
 
 #[test]
+fn detach_takes_several_names_and_goes_on_after_one_that_is_not_there() {
+    let world = world();
+    let mut terminals = ["one", "two", "three"].map(|name| open_shell(&world, name));
+    let detached = world.run(["detach", "one", "nowhere", "two"]);
+    assert_fails(&detached, 3, &["no session 'nowhere'"]);
+    for (terminal, name) in terminals.iter_mut().zip(["one", "two"]) {
+        assert!(terminal.wait_exit().success());
+        terminal.wait_for_text(&format!("[detached from {name} by another client]"));
+    }
+    let list = world.succeed(["list"]);
+    assert_eq!(list.matches("attached").count(), 1, "{list}");
+    assert_eq!(world.run(["detach"]).status, Some(2));
+}
+
+#[test]
 fn output_that_cannot_be_written_is_said_to_be_that() {
     let world = world();
     sleeper(&world, "build");
