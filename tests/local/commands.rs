@@ -261,7 +261,7 @@ fn kill_on_a_terminal_asks_when_something_runs() {
 }
 
 #[test]
-fn server_stop_on_a_terminal_asks_when_something_runs_and_without_one_does_what_it_says() {
+fn server_stop_asks_when_something_runs_and_without_a_terminal_takes_yes() {
     let world = world();
     sleeper(&world, "one");
     sleeper(&world, "two");
@@ -283,7 +283,10 @@ fn server_stop_on_a_terminal_asks_when_something_runs_and_without_one_does_what_
     assert!(world.open(["server", "stop"]).wait_exit().success());
     world.wait_for_end();
     sleeper(&world, "three");
-    world.succeed(["server", "stop"]);
+    let words = ["1 session still runs on this machine", "--yes"];
+    assert_fails(&world.run(["server", "stop"]), 1, &words);
+    assert!(world.succeed(["list"]).contains("three"));
+    world.succeed(["server", "stop", "--yes"]);
     world.wait_for_end();
     eventually("the program is gone", || {
         world.processes().is_empty().then_some(())
