@@ -95,6 +95,15 @@ impl FromStr for DetachKey {
 )]
 pub struct BadDetachKey(pub String);
 
+/// Whether somebody typed this. What terminals say by themselves, their answers to a program's
+/// questions, begins with ESC.
+pub(crate) fn is_by_hand(typed: &[u8]) -> bool {
+    match typed {
+        [] => false,
+        [first, rest @ ..] => *first != b'\x1b' || rest.is_empty(),
+    }
+}
+
 /// Finds the detach key in what is typed. Pressed once it detaches, after `DOUBLE_PRESS`, as
 /// pressing it twice sends one through.
 #[derive(Debug)]

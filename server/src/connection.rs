@@ -21,7 +21,8 @@ use crate::record::Record;
 use crate::registry::{Registry, Request};
 use crate::rights;
 use crate::session::ConnectionId;
-use crate::session_task::{Arrival, Event, encode};
+use crate::session_event::{Arrival, Event};
+use crate::session_task::encode;
 
 /// A connection that has not said hello by then is closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(30);

@@ -17,7 +17,7 @@ use psess_protocol::offset::InputOffset;
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate, fstat, ftruncate, seek, sendfile};
 use rustix::io::{Errno, pread, pwrite};
 
-use crate::journal::JournalError;
+use crate::journal_error::JournalError;
 use crate::journal_header::Header;
 
 /// Most input that waits, in bytes: each client has at most 64 KiB under way.

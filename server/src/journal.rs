@@ -23,9 +23,10 @@ use psess_protocol::lending::Ring;
 use psess_protocol::offset::{InputOffset, Offset};
 use psess_protocol::size::Size;
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, fallocate, ftruncate, memfd_create};
-use rustix::io::{Errno, pread, pwrite};
+use rustix::io::{pread, pwrite};
 
 use crate::input_queue::InputQueue;
+use crate::journal_error::JournalError;
 use crate::journal_header::{HEADER_BYTES, MAGIC, Slot, VERSION, header};
 use crate::keeper::Predecessor;
 use crate::mapping::Mapping;
@@ -60,23 +61,6 @@ pub enum Handling {
     Working = 1,
     /// Recreating its terminal.
     Recovering = 2,
-}
-
-/// Why a journal is not taken over.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// It contradicts itself, or is of a version not known here: it can only begin anew.
-    #[error("{0}")]
-    Unreadable(String),
-    /// The system has no memory, say, to look at it: what it holds is still there.
-    #[error(transparent)]
-    System(#[from] io::Error),
-}
-
-impl From<Errno> for JournalError {
-    fn from(error: Errno) -> Self {
-        Self::System(error.into())
-    }
 }
 
 /// What recreates a session's terminal: a replay, and the log from `offset` on.

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use anyhow::Context as _;
 use psess_descriptor::{Blockage, Source};
 
-use crate::keeper::protocol::{ChannelError, ServerChannel, ToKeeper, ToServer};
+use crate::keeper::channel::{ChannelError, ServerChannel};
+use crate::keeper::protocol::{ToKeeper, ToServer};
 
 /// A message of the keeper with its descriptors.
 pub(crate) type FromKeeper = (ToServer, Vec<OwnedFd>);

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use psess_descriptor::{Sink, Source};
@@ -17,7 +18,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::connection::Connection;
 use crate::registry::{Registry, Request};
-use crate::registry_task::Listening;
 use crate::relay;
 use crate::rights;
 use crate::session::ConnectionId;
@@ -51,6 +51,26 @@ impl Listener {
     async fn accept(&self) -> io::Result<OwnedFd> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         poll_fn(|cx| self.0.poll_io(cx, |fd| Ok(accept_with(fd, flags)?))).await
+    }
+}
+
+/// What the task that accepts connections is to do.
+pub(crate) enum Listening {
+    /// Accept on this socket. A new one replaces it.
+    On(Arc<Listener>),
+    /// Leave connections waiting: the server may be about to end.
+    Paused(Arc<Listener>),
+    /// There is no socket yet.
+    NotYet,
+}
+
+impl Listening {
+    /// The directory that the socket is in.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        match self {
+            Self::On(listener) | Self::Paused(listener) => listener.directory(),
+            Self::NotYet => None,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use psess_protocol::offset::Offset;
 
-use crate::journal::JournalError;
+use crate::journal_error::JournalError;
 use crate::journal_header::Header;
 use crate::mapping::Mapping;
 

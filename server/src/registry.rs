@@ -12,7 +12,7 @@ use psess_protocol::name::SessionName;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::record::Record;
-use crate::session_task::Event;
+use crate::session_event::Event;
 
 /// Whom connections and sessions ask. A handle: the registry itself is a task.
 #[derive(Clone, Debug)]

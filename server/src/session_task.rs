@@ -11,13 +11,9 @@ use std::time::Instant;
 use psess_descriptor::{Blockage, Sink, Source};
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
-use psess_protocol::hello::Hello;
 use psess_protocol::message::{
-    Attach, ClientMessage, DetachReason, Failure, ServerMessage, SessionSummary, SessionUsage,
+    ClientMessage, DetachReason, Failure, ServerMessage, SessionSummary,
 };
-use psess_protocol::name::SessionName;
-use psess_protocol::offset::InputOffset;
-use psess_protocol::outcome::Outcome;
 use rustix::io::Errno;
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,6 +24,7 @@ use crate::lent_terminal::{LentTerminal, Loan};
 use crate::pty;
 use crate::registry::{Registry, Request};
 use crate::session::{ConnectionId, Session, Transmit};
+use crate::session_event::{Arrival, Event};
 use crate::turns::Turns;
 
 /// After so much of one session's output the others have their turn; an echo is less. A terminal
@@ -39,50 +36,6 @@ const LEAST_READ: usize = TURN / 4;
 
 /// Messages taken from the mailbox before the clients are written to.
 const MAILBOX_TURN: usize = 64;
-
-/// How many messages may wait in a session's mailbox; its senders wait then.
-pub(crate) const MAILBOX: usize = 256;
-
-/// What a session is told.
-pub(crate) enum Event {
-    /// A connection wants to attach.
-    Attach(Box<Arrival>),
-    /// A message of an attached client.
-    Message(ConnectionId, ClientMessage),
-    /// What an attached client typed.
-    Input(ConnectionId, InputOffset, Vec<u8>),
-    /// A connection ended.
-    Closed(ConnectionId),
-    /// The program ended, at a time in seconds since 1970.
-    Exited(Outcome, u64),
-    /// Somebody knows how the program ended, or ended it.
-    Seen,
-    /// Every client is to be detached.
-    DetachAll,
-    /// The session has another name now.
-    Renamed(SessionName),
-    /// The session's history may take so many bytes.
-    HistoryShare(usize),
-    /// Somebody asks for a line of the list.
-    Summarize(oneshot::Sender<SessionSummary>),
-    /// Somebody asks what the session takes.
-    Measure(oneshot::Sender<SessionUsage>),
-}
-
-/// A connection that wants to attach.
-pub(crate) struct Arrival {
-    pub(crate) connection: ConnectionId,
-    /// What its client said of itself.
-    pub(crate) hello: Hello,
-    pub(crate) attach: Attach,
-    /// Terminal bytes that wait on its side.
-    pub(crate) unwritten: u32,
-    pub(crate) output: Sink,
-    /// Dropped when the connection is to end: its reader stops then.
-    pub(crate) open: oneshot::Sender<()>,
-    /// The client's terminal, where it is lent to us.
-    pub(crate) loan: Option<Loan>,
-}
 
 /// An attached connection's write side.
 struct Client {

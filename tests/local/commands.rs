@@ -261,7 +261,7 @@ fn kill_on_a_terminal_asks_when_something_runs() {
 }
 
 #[test]
-fn server_stop_on_a_terminal_asks_when_something_runs_and_without_one_does_what_it_says() {
+fn server_stop_asks_when_something_runs_and_without_a_terminal_takes_yes() {
     let world = world();
     sleeper(&world, "one");
     sleeper(&world, "two");
@@ -283,7 +283,10 @@ fn server_stop_on_a_terminal_asks_when_something_runs_and_without_one_does_what_
     assert!(world.open(["server", "stop"]).wait_exit().success());
     world.wait_for_end();
     sleeper(&world, "three");
-    world.succeed(["server", "stop"]);
+    let words = ["1 session still runs on this machine", "--yes"];
+    assert_fails(&world.run(["server", "stop"]), 1, &words);
+    assert!(world.succeed(["list"]).contains("three"));
+    world.succeed(["server", "stop", "--yes"]);
     world.wait_for_end();
     eventually("the program is gone", || {
         world.processes().is_empty().then_some(())
@@ -541,6 +544,21 @@ fn kill_and_forget_take_several_names_and_go_on_after_one_that_is_not_there() {
     assert!(list.contains("three"), "{list}");
     assert_eq!(world.run(["kill"]).status, Some(2));
     assert_eq!(world.run(["forget"]).status, Some(2));
+}
+
+#[test]
+fn detach_takes_several_names_and_goes_on_after_one_that_is_not_there() {
+    let world = world();
+    let mut terminals = ["one", "two", "three"].map(|name| open_shell(&world, name));
+    let detached = world.run(["detach", "one", "nowhere", "two"]);
+    assert_fails(&detached, 3, &["no session 'nowhere'"]);
+    for (terminal, name) in terminals.iter_mut().zip(["one", "two"]) {
+        assert!(terminal.wait_exit().success());
+        terminal.wait_for_text(&format!("[detached from {name} by another client]"));
+    }
+    let list = world.succeed(["list"]);
+    assert_eq!(list.matches("attached").count(), 1, "{list}");
+    assert_eq!(world.run(["detach"]).status, Some(2));
 }
 
 #[test]

@@ -69,6 +69,7 @@ impl AttachedClient {
         let line = match &banner {
             Some(banner) => Some(banner::text(banner, &self.leave_key)),
             None if self.reason.is_some() => self.reason.as_ref().map(|(_, text)| text.clone()),
+            None if self.watching.poll_timeout().is_some() => self.watching.banner(&self.leave_key),
             None if self.stats && self.link.state() == State::Live => {
                 Some(banner::stats(&self.link.stats(now)))
             }

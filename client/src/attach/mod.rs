@@ -7,6 +7,7 @@ mod connections;
 mod ending;
 mod user;
 mod warnings;
+mod watching;
 
 use std::collections::hash_map::RandomState;
 use std::future::{Future as _, pending, poll_fn};
@@ -36,6 +37,7 @@ use crate::terminal::RawTerminal;
 use crate::transport::Transport;
 use crate::tty::Tty;
 use warnings::Warnings;
+use watching::Watching;
 
 /// What is read from the user's terminal at once: more than a tty ever gives.
 const TYPED_BYTES: usize = 4096;
@@ -152,6 +154,7 @@ struct AttachedClient {
     /// Why there was no contact for long, and until when that is shown.
     reason: Option<(Instant, String)>,
     warnings: Warnings,
+    watching: Watching,
     signals: Signals,
     left_by_signal: Option<i32>,
     end: Option<AttachEnd>,
@@ -210,8 +213,9 @@ impl AttachedClient {
                 seed: RandomState::new().build_hasher().finish(),
             },
         );
+        let watching = Watching::new(options.read_only);
         Ok(Self {
-            screen: AttachedScreen::new(tty.size(), !is_local),
+            screen: AttachedScreen::new(tty.size(), !is_local || watching.is_on()),
             leave_key: options.detach_key.to_string(),
             stats: options.stats && !is_local,
             idle_detach: options.idle_detach,
@@ -231,6 +235,7 @@ impl AttachedClient {
             recorder,
             reason: None,
             warnings: Warnings::default(),
+            watching,
             signals: Signals::new().context("cannot wait for signals")?,
             left_by_signal: None,
             end: None,
@@ -282,6 +287,7 @@ impl AttachedClient {
             self.network_settles,
             self.reason.as_ref().map(|(until, _)| *until),
             self.warnings.poll_timeout(),
+            self.watching.poll_timeout(),
             self.idle_detach.map(|idle| self.last_key + idle),
             self.stats.then(|| now + STATS_APART),
         ];
@@ -340,6 +346,7 @@ impl AttachedClient {
             self.link.handle_detach(now);
         }
         self.reason.take_if(|(until, _)| *until <= now);
+        self.watching.handle_timeout(now);
         if self.warnings.handle_timeout(now) {
             self.take_warnings_away();
         }

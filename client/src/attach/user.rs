@@ -24,6 +24,7 @@ impl AttachedClient {
         }
         let mut passed = Vec::with_capacity(typed.len());
         let detach = self.keys.scan(now, typed, &mut passed);
+        self.watching.handle_typed(now, &passed);
         self.handle_keys(now, &passed, detach);
     }
 
@@ -44,8 +45,8 @@ impl AttachedClient {
     }
 
     pub(super) fn take_warnings_away(&mut self) {
-        // On a link that is never lost they were all that could cover the screen.
-        if self.transport.is_local() {
+        // On a link that is never lost they were all that could cover the screen of who may type.
+        if self.transport.is_local() && !self.watching.is_on() {
             self.screen.forget_model();
         }
     }

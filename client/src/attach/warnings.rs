@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::keys;
 use crate::paragraph;
 
 /// How long they show when no key is pressed.
@@ -25,11 +26,9 @@ impl Warnings {
         }
     }
 
-    /// Something was typed: whether it takes the warnings away. What terminals say by themselves,
-    /// their answers to a program's questions, begins with ESC and does not.
+    /// Something was typed: whether it takes the warnings away.
     pub(super) fn handle_typed(&mut self, typed: &[u8]) -> bool {
-        let is_key = typed == b"\x1b" || !typed.starts_with(b"\x1b");
-        is_key && self.until.take().is_some()
+        keys::is_by_hand(typed) && self.until.take().is_some()
     }
 
     /// Whether it takes them away that it is `now`.

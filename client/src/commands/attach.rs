@@ -32,7 +32,7 @@ pub struct AttachArgs {
     /// Start a login shell of that name when there is no such session
     #[arg(short, long)]
     create: bool,
-    /// Watch only: what is typed does not reach the session
+    /// Watch only: what is typed does not reach the session, which a line says when it happens
     #[arg(long)]
     read_only: bool,
     /// How much history to show first: a number of lines, all, none, or auto: as much as the way

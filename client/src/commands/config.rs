@@ -16,6 +16,10 @@ use crate::standard_output::StandardOutput;
     after_long_help = "Prints it as it may stand in a configuration file. A flag goes before a \
     PSESS_* variable, which goes before the user's file, which goes before /etc/psess/config.toml; \
     a [host.NAME] of the one replaces that of the other as a whole.\n\n\
+    What sessions keep is not among it, as they may outlive whoever started them: \
+    PSESS_HISTORY_LINES, PSESS_HISTORY_BYTES, PSESS_HISTORY_BUDGET and PSESS_KEEP_FINISHED are taken \
+    from the environment of whatever starts the first session of a machine, and hold until its last \
+    one is gone; 'psess --help' has them.\n\n\
     Examples:\n  \
     psess config\n  \
     psess config --origin"

@@ -1,10 +1,11 @@
-//! `psess detach`: sends every client of a session away.
+//! `psess detach`: sends every client of sessions away.
 
 use std::process::ExitCode;
 
 use clap::Args;
 use psess_protocol::message::ClientMessage;
 
+use super::servers::{Servers, Tally};
 use super::{Context, session_of};
 use crate::address::Address;
 use crate::commands::completions;
@@ -13,22 +14,33 @@ use crate::commands::completions;
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:\n  \
     psess detach build\n  \
-    psess detach devbox:build\n  \
+    psess detach devbox:build devbox:test\n  \
     psess detach                the session in which this runs")]
 pub struct DetachArgs {
-    /// The session, or an unambiguous beginning of its name
+    /// The sessions, or unambiguous beginnings of their names
     #[arg(add = completions::sessions())]
-    name: Option<Address>,
+    names: Vec<Address>,
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// When there is no such session, or no server.
-pub async fn run(context: &Context, args: DetachArgs) -> anyhow::Result<ExitCode> {
-    let address = args.name.unwrap_or_default();
-    let session = session_of(&address)?;
-    let mut server = context.converse(&address).await?;
+/// None: what fails is reported, and the others are detached.
+pub async fn run(context: &Context, mut args: DetachArgs) -> anyhow::Result<ExitCode> {
+    if args.names.is_empty() {
+        args.names.push(Address::default());
+    }
+    let mut servers = Servers::new(context);
+    let mut tally = Tally::default();
+    for name in &args.names {
+        tally.add(detach(&mut servers, name).await);
+    }
+    Ok(tally.status())
+}
+
+async fn detach(servers: &mut Servers<'_>, name: &Address) -> anyhow::Result<()> {
+    let session = session_of(name)?;
+    let server = servers.of(name).await?;
     server.order(&ClientMessage::DetachAll(session)).await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

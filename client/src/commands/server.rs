@@ -46,7 +46,8 @@ pub enum ServerCommand {
     /// End all sessions, the server and its keeper
     #[command(
         after_long_help = "Asks first when a program still runs. Without a terminal, as in a \
-        script, nobody can be asked, and everything is ended, as by 'psess kill'.\n\n\
+        script, nobody can be asked: then it takes --yes, as it ends what the script may not \
+        know of.\n\n\
         Examples:\n  \
         psess server stop\n  \
         psess server stop --yes devbox:"
@@ -74,15 +75,10 @@ pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode
         }
         Some(ServerCommand::Stop { host, yes }) => {
             let mut server = context.converse(&host_of(host.as_deref())?).await?;
-            if !yes && terminal::is_interactive() {
+            if !yes {
                 let sessions = server.sessions().await?;
                 let running = sessions.iter().filter(|session| session.finished.is_none());
-                let question = question(running.count(), &server.place());
-                if let Some(question) = question
-                    && !confirmed(&question)?
-                {
-                    return Err(CommandError::new(ERROR, "everything goes on".to_owned()).into());
-                }
+                confirm(running.count(), &server.place())?;
             }
             server.order(&ClientMessage::EndAll).await?;
             Ok(ExitCode::SUCCESS)
@@ -94,15 +90,21 @@ pub async fn run(context: &Context, args: ServerArgs) -> anyhow::Result<ExitCode
     }
 }
 
-/// What to ask before everything is ended; `None` when no program runs.
-fn question(running: usize, place: &Place) -> Option<String> {
-    match running {
-        0 => None,
-        1 => Some(format!("1 session still runs on {place}. End everything?")),
-        several => Some(format!(
-            "{several} sessions still run on {place}. End everything?"
-        )),
-    }
+/// Asks before everything is ended, where a program runs.
+fn confirm(running: usize, place: &Place) -> anyhow::Result<()> {
+    let still = match running {
+        0 => return Ok(()),
+        1 => format!("1 session still runs on {place}"),
+        several => format!("{several} sessions still run on {place}"),
+    };
+    let words = if !terminal::is_interactive() {
+        format!("{still}, and without a terminal nobody can be asked: --yes ends everything")
+    } else if confirmed(&format!("{still}. End everything?"))? {
+        return Ok(());
+    } else {
+        "everything goes on".to_owned()
+    };
+    Err(CommandError::new(ERROR, words).into())
 }
 
 async fn status(context: &Context, host: &Address) -> anyhow::Result<ExitCode> {

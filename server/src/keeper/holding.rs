@@ -10,7 +10,6 @@ use rustix::process::{Pid, Signal, WaitIdStatus};
 use super::protocol::{HeldSession, SESSION_DESCRIPTORS};
 use super::server_process::reap;
 use super::spawn::Started;
-use super::takeover::BequestedSession;
 
 /// All sessions, in order of their creation.
 #[derive(Debug, Default)]
@@ -40,6 +39,13 @@ enum Program {
     /// How it ended and when, in seconds since 1970.
     Ended(Outcome, u64),
 }
+
+/// A session, its descriptors, and while its program runs the one that tells of its end.
+pub(super) type BequestedSession<'a> = (
+    HeldSession,
+    [BorrowedFd<'a>; SESSION_DESCRIPTORS],
+    Option<BorrowedFd<'a>>,
+);
 
 impl Session {
     pub(super) fn new(id: SessionId, started: Started, blob: Vec<u8>, created: u64) -> Self {

@@ -5,7 +5,7 @@
 //! prints or a client sends. An idle keeper never wakes.
 
 mod backoff;
-mod channel;
+pub mod channel;
 mod child;
 mod encoding;
 mod handover;

@@ -3,7 +3,7 @@
 //! Frozen: a keeper started months ago works with today's server. The keeper says its version in
 //! [`ToServer::Listener`], and the server sends nothing that this version does not know. A kind
 //! that is not known is skipped, its descriptors closed. Encoded by hand in `encoding`, carried
-//! with their descriptors by [`Channel`], pinned by golden bytes.
+//! with their descriptors by [`Channel`](super::channel::Channel), pinned by golden bytes.
 //!
 //! A server that starts is told what there is: `Listener`, one `Session` for each, `Ready`.
 //! From then on both sides send when they have something to say.
@@ -11,8 +11,6 @@
 use psess_protocol::identity::SessionId;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
-
-pub use super::channel::{Channel, ChannelError, KeeperChannel, ServerChannel};
 
 /// The version of this protocol that this build's keeper speaks.
 pub const VERSION: u16 = 1;

@@ -24,8 +24,8 @@ use rustix::process::Rlimit;
 
 use super::child::Inheritance;
 use super::encoding::{Encoding, Reader, encode_bytes};
-use super::holding::Session;
-use super::protocol::{HeldSession, SESSION_DESCRIPTORS, ToServer};
+use super::holding::{BequestedSession, Session};
+use super::protocol::ToServer;
 
 /// In the environment of a new keeper: the descriptor of what it takes over.
 const STATE: &str = "PSESS_KEEPER_STATE";
@@ -54,13 +54,6 @@ pub(super) struct Bequest<'a> {
     /// Programs that only have to be reaped.
     pub(super) forgotten: Vec<BorrowedFd<'a>>,
 }
-
-/// A session, its descriptors, and while its program runs the one that tells of its end.
-pub(super) type BequestedSession<'a> = (
-    HeldSession,
-    [BorrowedFd<'a>; SESSION_DESCRIPTORS],
-    Option<BorrowedFd<'a>>,
-);
 
 /// What a keeper got from the one before it.
 #[derive(Debug)]

@@ -9,11 +9,12 @@ use psess_protocol::message::{Failure, Target};
 use psess_protocol::outcome::Outcome;
 use tokio::time::sleep;
 
-use super::{Listening, RegistryTask, post};
+use super::{RegistryTask, post};
 use crate::clock::unix_time;
 use crate::keeper::protocol::ToKeeper;
+use crate::listener::Listening;
 use crate::registry::{Reply, Request};
-use crate::session_task::Event;
+use crate::session_event::Event;
 
 /// How long a program that was asked to end may take before the next, harder signal.
 const INSIST_AFTER: Duration = Duration::from_secs(2);

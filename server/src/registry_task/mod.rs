@@ -8,7 +8,6 @@ mod taking_over;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use psess_protocol::identity::SessionId;
@@ -27,11 +26,11 @@ use crate::keep_finished::KeepFinished;
 use crate::keeper::Introduction;
 use crate::keeper::protocol::{ToKeeper, ToServer};
 use crate::keeper_stream::{FromKeeper, KeeperStream};
-use crate::listener::Listener;
+use crate::listener::{Listener, Listening};
 use crate::process_usage;
 use crate::record::Record;
 use crate::registry::{Entries, Entry, Listed, Registry, Request};
-use crate::session_task::Event;
+use crate::session_event::Event;
 use crate::turns::Turns;
 
 use starting::Spawning;
@@ -61,26 +60,6 @@ pub(crate) struct RegistryTask {
     history_budget: HistoryBudget,
     /// Another server is to take this one's place, once the keeper was told everything.
     leaving: bool,
-}
-
-/// What the task that accepts connections is to do.
-pub(crate) enum Listening {
-    /// Accept on this socket. A new one replaces it.
-    On(std::sync::Arc<Listener>),
-    /// Leave connections waiting: the server may be about to end.
-    Paused(std::sync::Arc<Listener>),
-    /// There is no socket yet.
-    NotYet,
-}
-
-impl Listening {
-    /// The directory that the socket is in.
-    fn directory(&self) -> Option<PathBuf> {
-        match self {
-            Self::On(listener) | Self::Paused(listener) => listener.directory(),
-            Self::NotYet => None,
-        }
-    }
 }
 
 impl RegistryTask {
@@ -402,7 +381,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::keeper::protocol::{KeeperChannel, ServerChannel, VERSION};
+    use crate::keeper::channel::{KeeperChannel, ServerChannel};
+    use crate::keeper::protocol::VERSION;
     use crate::listener;
 
     /// A keeper that holds nothing but a listening socket, and knows of somebody who waits there:

@@ -16,12 +16,14 @@ use tokio::time::sleep;
 
 use super::RegistryTask;
 use crate::clock::unix_time;
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
+use crate::journal_error::JournalError;
 use crate::keeper::protocol::{HeldSession, ToKeeper};
 use crate::record::Record;
 use crate::registry::{Entry, Reply, Request};
 use crate::session::Session;
-use crate::session_task::{Event, MAILBOX, SessionTask};
+use crate::session_event::{Event, MAILBOX};
+use crate::session_task::SessionTask;
 
 /// When to try again.
 const TRY_AFTER: Duration = Duration::from_secs(1);

@@ -9,7 +9,8 @@ use psess_protocol::identity::SessionId;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::rendezvous::{Directory, connect_in};
 use psess_protocol::size::Size;
-use psess_server::keeper::protocol::{Channel, ServerChannel, Spawn, ToKeeper, ToServer, VERSION};
+use psess_server::keeper::channel::{Channel, ServerChannel};
+use psess_server::keeper::protocol::{Spawn, ToKeeper, ToServer, VERSION};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal};
 

@@ -6,7 +6,8 @@ use std::os::unix::net::UnixListener;
 use std::process::exit;
 
 use psess_protocol::identity::SessionId;
-use psess_server::keeper::protocol::{Channel, KeeperChannel, ServerChannel, ToKeeper, ToServer};
+use psess_server::keeper::channel::{Channel, KeeperChannel, ServerChannel};
+use psess_server::keeper::protocol::{ToKeeper, ToServer};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::Signal;
 

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use psess_server::keeper::protocol::{KeeperChannel, ServerChannel};
+use psess_server::keeper::channel::{KeeperChannel, ServerChannel};
 use rustix::net::{SendFlags, send};
 
 pub(crate) fn check(bytes: &[u8]) {
