@@ -6,6 +6,7 @@ mod control_master;
 mod failures;
 mod questions;
 mod resume;
+mod typed_ahead;
 
 use psess_harness::World;
 

@@ -67,7 +67,10 @@ impl AttachedClient {
         }
         let banner = self.link.banner(now);
         let line = match &banner {
-            Some(banner) => Some(banner::text(banner, &self.leave_key)),
+            Some(banner) => {
+                let columns = self.screen.size().columns;
+                Some(banner::text(banner, &self.leave_key, columns))
+            }
             None if self.reason.is_some() => self.reason.as_ref().map(|(_, text)| text.clone()),
             None if self.stats && self.link.state() == State::Live => {
                 Some(banner::stats(&self.link.stats(now)))
