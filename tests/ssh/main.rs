@@ -7,6 +7,7 @@ mod failures;
 mod questions;
 mod resume;
 mod typed_ahead;
+mod ways;
 
 use psess_harness::World;
 
