@@ -9,8 +9,11 @@ use std::time::Duration;
 use psess_protocol::link::{Banner, Stats, Trying};
 use psess_protocol::terminal::{clipped, columns_of};
 
-/// The banner's text. `leave_key` is how the user names the detach key: `Ctrl-\`. In so many
-/// columns the last of what there is to say is left out, where not all fits.
+use crate::paragraph;
+
+/// The banner's text, in lines of fewer than `columns`. `leave_key` is how the user names the
+/// detach key: `Ctrl-\`. Where not all fits, the last of what there is to say is left out, but for
+/// ssh's words.
 #[must_use]
 pub fn text(banner: &Banner, leave_key: &str, columns: u16) -> String {
     let no_contact = format!("no contact for {}", span(banner.silence));
@@ -53,8 +56,17 @@ pub fn text(banner: &Banner, leave_key: &str, columns: u16) -> String {
         text.push_str(&part);
     }
     if let Trying::Stopped(words) = &banner.trying {
-        text.push_str(" · ");
-        text.push_str(last_line(words));
+        let words = last_line(words);
+        let room = usize::from(columns).saturating_sub(1);
+        if columns_of(&text) + columns_of(words) + 3 <= room {
+            text.push_str(" · ");
+            text.push_str(words);
+        } else {
+            // What it is that the user must do something about is in them.
+            text.push_str("\n  ");
+            paragraph::wrap(&mut text, words, 2, room);
+            text.pop();
+        }
     }
     text
 }
@@ -180,8 +192,15 @@ mod tests {
                     Trying::Stopped("Permission denied (publickey).".to_owned()),
                     9,
                 ),
-                "psess: Enter dials again · Ctrl-\\ to leave · 9 bytes typed · \
+                "psess: Enter dials again · Ctrl-\\ to leave · 9 bytes typed\n  \
                  Permission denied (publickey).",
+            ),
+            (
+                lost(
+                    Trying::Stopped("Host key verification failed.".to_owned()),
+                    0,
+                ),
+                "psess: Enter dials again · Ctrl-\\ to leave · Host key verification failed.",
             ),
             (
                 lost(Trying::Asking, 1),
