@@ -17,30 +17,33 @@ use crate::paragraph;
 #[must_use]
 pub fn text(banner: &Banner, leave_key: &str, columns: u16) -> String {
     let no_contact = format!("no contact for {}", span(banner.silence));
-    let waiting = match banner.waiting_bytes {
-        0 => None,
-        count if banner.is_full => Some(format!(
-            "{} typed, more is lost for want of room",
-            size(count)
-        )),
-        count => Some(format!("{} typed", bytes(count))),
+    let leave = format!("{leave_key} to leave");
+    let full = banner.is_full.then(|| {
+        let kept = size(banner.waiting_bytes);
+        format!("{kept} typed, more is lost for want of room")
+    });
+    let waiting = (banner.waiting_bytes > 0 && !banner.is_full)
+        .then(|| format!("{} typed", bytes(banner.waiting_bytes)));
+    let trying = match &banner.trying {
+        Trying::Asking | Trying::Stopped(_) | Trying::Waiting => None,
+        Trying::Dialling(attempt) => Some(format!("redialling ({attempt})")),
+        Trying::Pausing(_, wait) => {
+            let wait = span(*wait + Duration::from_millis(999));
+            Some(format!("redial in {wait}"))
+        }
     };
-    let leave = Some(format!("{leave_key} to leave"));
     let parts = match &banner.trying {
         Trying::Asking => {
             let waiting = bytes(banner.waiting_bytes);
             let asked = format!("connected · deliver the {waiting} typed meanwhile? y/n");
-            vec![Some(asked), leave]
+            vec![Some(asked), Some(leave)]
         }
-        Trying::Stopped(_) => vec![Some("Enter dials again".to_owned()), leave, waiting],
-        Trying::Waiting => vec![Some(no_contact), waiting, leave],
-        Trying::Dialling(attempt) => {
-            let trying = format!("redialling ({attempt})");
-            vec![Some(no_contact), waiting, leave, Some(trying)]
+        Trying::Stopped(_) => {
+            let dial = "Enter dials again".to_owned();
+            vec![Some(dial), full, Some(leave), waiting]
         }
-        Trying::Pausing(_, wait) => {
-            let trying = format!("next dial in {}", span(*wait + Duration::from_millis(999)));
-            vec![Some(no_contact), waiting, leave, Some(trying)]
+        Trying::Waiting | Trying::Dialling(_) | Trying::Pausing(..) => {
+            vec![Some(no_contact), full, Some(leave), waiting, trying]
         }
     };
     let mut text = String::from("psess: ");
@@ -174,11 +177,11 @@ mod tests {
         for (banner, words) in [
             (
                 lost(Trying::Dialling(3), 14),
-                "psess: no contact for 12 s · 14 bytes typed · Ctrl-\\ to leave · redialling (3)",
+                "psess: no contact for 12 s · Ctrl-\\ to leave · 14 bytes typed · redialling (3)",
             ),
             (
                 lost(Trying::Pausing(2, Duration::from_millis(1_200)), 0),
-                "psess: no contact for 12 s · Ctrl-\\ to leave · next dial in 2 s",
+                "psess: no contact for 12 s · Ctrl-\\ to leave · redial in 2 s",
             ),
             (
                 Banner {

@@ -72,6 +72,8 @@ fn a_one_time_password_is_asked_for_by_ssh_itself_whenever_the_user_wants_to_dia
             let asked = rows.iter().filter(|row| row.ends_with("Password:"));
             (asked.count() == times).then_some(())
         });
+        // The terminal is ssh's: a line of psess's would move the cursor.
+        assert!(!terminal.look(|screen| screen.shows("psess:")));
     };
     let terminal = echoing(&world, |terminal| {
         asks(terminal, 1);

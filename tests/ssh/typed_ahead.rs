@@ -119,7 +119,7 @@ fn a_line_that_waited_for_long_is_delivered_when_the_user_says_so_and_what_follo
     scene.wait_for_lines(&["one"]);
     scene.cut();
     terminal.type_keys("two\rth");
-    terminal.wait_for_text("· 6 bytes typed · Ctrl-\\ to leave");
+    terminal.wait_for_text("· Ctrl-\\ to leave · 6 bytes typed");
     scene.lost_for(2);
     scene.heal();
     let question = "psess: connected · deliver the 6 bytes typed meanwhile? y/n · Ctrl-\\ to leave";

@@ -79,6 +79,8 @@ impl AttachedClient {
         };
         let columns = usize::from(self.screen.size().columns.saturating_sub(1));
         let line = line.or_else(|| self.warnings.banner(columns));
+        // The terminal is ssh's while that may ask: a line would take its cursor away.
+        let line = line.filter(|_| !self.dials.ask_user());
         self.screen.show_banner(line);
         Ok(())
     }
