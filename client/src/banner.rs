@@ -9,44 +9,68 @@ use std::time::Duration;
 use psess_protocol::link::{Banner, Stats, Trying};
 use psess_protocol::terminal::{clipped, columns_of};
 
-/// The banner's text. `leave_key` is how the user names the detach key: `Ctrl-\`.
+use crate::paragraph;
+
+/// The banner's text, in lines of fewer than `columns`. `leave_key` is how the user names the
+/// detach key: `Ctrl-\`. Where not all fits, the last of what there is to say is left out, but for
+/// ssh's words.
 #[must_use]
-pub fn text(banner: &Banner, leave_key: &str) -> String {
-    let mut text = String::from("psess: ");
-    // Writing to a String cannot fail.
-    let _ = match &banner.trying {
-        Trying::Asking => write!(
-            text,
-            "connected again · deliver the {} you typed meanwhile? y/n",
-            bytes(banner.waiting_bytes)
-        ),
-        // What to do comes first: the words may be long.
-        Trying::Stopped(words) => {
-            return format!(
-                "psess: Enter dials again · {leave_key} to leave · {}",
-                last_line(words)
-            );
+pub fn text(banner: &Banner, leave_key: &str, columns: u16) -> String {
+    let no_contact = format!("no contact for {}", span(banner.silence));
+    let leave = format!("{leave_key} to leave");
+    let full = banner.is_full.then(|| {
+        let kept = size(banner.waiting_bytes);
+        format!("{kept} typed, more is lost for want of room")
+    });
+    let waiting = (banner.waiting_bytes > 0 && !banner.is_full)
+        .then(|| format!("{} typed", bytes(banner.waiting_bytes)));
+    let trying = match &banner.trying {
+        Trying::Asking | Trying::Stopped(_) | Trying::Waiting => None,
+        Trying::Dialling(attempt) => Some(format!("redialling ({attempt})")),
+        Trying::Pausing(_, wait) => {
+            let wait = span(*wait + Duration::from_millis(999));
+            Some(format!("redial in {wait}"))
         }
-        Trying::Waiting => write!(text, "no contact for {}", span(banner.silence)),
-        Trying::Dialling(attempt) => write!(
-            text,
-            "no contact for {} · redialling ({attempt})",
-            span(banner.silence)
-        ),
-        Trying::Pausing(_, wait) => write!(
-            text,
-            "no contact for {} · next dial in {}",
-            span(banner.silence),
-            span(*wait + Duration::from_millis(999)),
-        ),
     };
-    if banner.trying != Trying::Asking && banner.waiting_bytes > 0 {
-        let _ = write!(text, " · {} wait", typed(banner.waiting_bytes));
+    let parts = match &banner.trying {
+        Trying::Asking => {
+            let waiting = bytes(banner.waiting_bytes);
+            let asked = format!("connected · deliver the {waiting} typed meanwhile? y/n");
+            vec![Some(asked), Some(leave)]
+        }
+        Trying::Stopped(_) => {
+            let dial = "Enter dials again".to_owned();
+            vec![Some(dial), full, Some(leave), waiting]
+        }
+        Trying::Waiting | Trying::Dialling(_) | Trying::Pausing(..) => {
+            vec![Some(no_contact), full, Some(leave), waiting, trying]
+        }
+    };
+    let mut text = String::from("psess: ");
+    for (number, part) in parts.into_iter().flatten().enumerate() {
+        let part = if number == 0 {
+            part
+        } else {
+            format!(" · {part}")
+        };
+        if number > 0 && columns_of(&text) + columns_of(&part) >= usize::from(columns) {
+            break;
+        }
+        text.push_str(&part);
     }
-    if banner.is_full {
-        text.push_str(" · no room: what you type now is lost");
+    if let Trying::Stopped(words) = &banner.trying {
+        let words = last_line(words);
+        let room = usize::from(columns).saturating_sub(1);
+        if columns_of(&text) + columns_of(words) + 3 <= room {
+            text.push_str(" · ");
+            text.push_str(words);
+        } else {
+            // What it is that the user must do something about is in them.
+            text.push_str("\n  ");
+            paragraph::wrap(&mut text, words, 2, room);
+            text.pop();
+        }
     }
-    let _ = write!(text, " · {leave_key} to leave");
     text
 }
 
@@ -109,6 +133,15 @@ fn bytes(count: usize) -> String {
     }
 }
 
+/// Of what is kept of typed bytes at most.
+fn size(count: usize) -> String {
+    match (count >> 20, count >> 10) {
+        (0, 0) => bytes(count),
+        (0, kibibytes) => format!("{kibibytes} KiB"),
+        (mebibytes, _) => format!("{mebibytes} MiB"),
+    }
+}
+
 fn typed(count: usize) -> String {
     match count {
         1 => "1 typed byte".to_owned(),
@@ -144,27 +177,40 @@ mod tests {
         for (banner, words) in [
             (
                 lost(Trying::Dialling(3), 14),
-                "psess: no contact for 12 s · redialling (3) · 14 typed bytes wait · \
-                 Ctrl-\\ to leave",
+                "psess: no contact for 12 s · Ctrl-\\ to leave · 14 bytes typed · redialling (3)",
             ),
             (
                 lost(Trying::Pausing(2, Duration::from_millis(1_200)), 0),
-                "psess: no contact for 12 s · next dial in 2 s · Ctrl-\\ to leave",
+                "psess: no contact for 12 s · Ctrl-\\ to leave · redial in 2 s",
+            ),
+            (
+                Banner {
+                    is_full: true,
+                    ..lost(Trying::Dialling(3), 1 << 20)
+                },
+                "psess: no contact for 12 s · 1 MiB typed, more is lost for want of room",
             ),
             (
                 lost(
                     Trying::Stopped("Permission denied (publickey).".to_owned()),
                     9,
                 ),
-                "psess: Enter dials again · Ctrl-\\ to leave · Permission denied (publickey).",
+                "psess: Enter dials again · Ctrl-\\ to leave · 9 bytes typed\n  \
+                 Permission denied (publickey).",
+            ),
+            (
+                lost(
+                    Trying::Stopped("Host key verification failed.".to_owned()),
+                    0,
+                ),
+                "psess: Enter dials again · Ctrl-\\ to leave · Host key verification failed.",
             ),
             (
                 lost(Trying::Asking, 1),
-                "psess: connected again · deliver the 1 byte you typed meanwhile? y/n · \
-                 Ctrl-\\ to leave",
+                "psess: connected · deliver the 1 byte typed meanwhile? y/n · Ctrl-\\ to leave",
             ),
         ] {
-            assert_eq!(text(&banner, "Ctrl-\\"), words);
+            assert_eq!(text(&banner, "Ctrl-\\", 80), words);
         }
     }
 

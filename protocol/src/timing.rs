@@ -87,6 +87,10 @@ pub struct Timing {
     /// After how long without contact the user is asked before waiting input that holds a line
     /// end is delivered. 30 s: by then one has forgotten what one typed. `None`: never asked.
     pub ask_after: Option<Duration>,
+    /// How long nothing was typed before a key that answers psess, and not the program: y, n, or
+    /// the Enter that dials again. 0.5 s: whoever types a word does not stop so long between two
+    /// letters, and nobody reads a question and answers it faster.
+    pub answer_after: Duration,
     /// Wait after each dial to a local server that failed, times the number of dials so far, at
     /// most ten times as long. 20 ms: a server restarts within milliseconds.
     pub local_redial: Duration,
@@ -139,6 +143,7 @@ impl Default for Timing {
             attach: seconds(10),
             leave: seconds(1),
             ask_after: Some(seconds(30)),
+            answer_after: Duration::from_millis(500),
             local_redial: Duration::from_millis(20),
             local_give_up: seconds(10),
             input_in_flight_bytes: 64 * 1024,

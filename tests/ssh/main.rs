@@ -6,6 +6,8 @@ mod control_master;
 mod failures;
 mod questions;
 mod resume;
+mod typed_ahead;
+mod ways;
 
 use psess_harness::World;
 

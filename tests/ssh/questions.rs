@@ -58,6 +58,53 @@ fn the_first_dial_asks_and_a_redial_waits_for_the_user_to_be_asked_again() {
     terminal.wait_for_row("two");
 }
 
+/// What a company's sshd asks of everybody, and ssh asks at the first dial and never in a redial.
+#[test]
+fn a_one_time_password_is_asked_for_by_ssh_itself_whenever_the_user_wants_to_dial() {
+    let world = world();
+    let passwords = ["371942", "550817"];
+    let Some(sshd) = Sshd::with_one_time_passwords(&world, &passwords) else {
+        return;
+    };
+    let asks = |terminal: &Terminal, times: usize| {
+        terminal.wait_for("it is asked for", |screen| {
+            let rows = screen.rows();
+            let asked = rows.iter().filter(|row| row.ends_with("Password:"));
+            (asked.count() == times).then_some(())
+        });
+        // The terminal is ssh's: a line of psess's would move the cursor.
+        assert!(!terminal.look(|screen| screen.shows("psess:")));
+    };
+    let terminal = echoing(&world, |terminal| {
+        asks(terminal, 1);
+        terminal.type_keys(format!("{}\r", passwords[0]));
+    });
+    cut(&world, &sshd);
+    terminal.wait_for_text("psess: Enter dials again");
+    terminal.wait_for_text("Permission denied (keyboard-interactive)");
+    terminal.type_keys("\r");
+    // The one that was used is of no use, and ssh asks once more.
+    let shown = terminal.look(|screen| {
+        let rows = screen.rows();
+        rows.iter().filter(|row| row.ends_with("Password:")).count()
+    });
+    asks(&terminal, shown + 1);
+    terminal.type_keys(format!("{}\r", passwords[0]));
+    asks(&terminal, shown + 2);
+    terminal.type_keys(format!("{}\r", passwords[1]));
+    terminal.wait_for("the session is back, and the question is gone", |screen| {
+        let rows = screen.rows();
+        let back = rows.iter().any(|row| row == "one");
+        (back && !rows.iter().any(|row| row.contains("Password"))).then_some(())
+    });
+    terminal.type_keys("two\r");
+    terminal.wait_for_row("two");
+    let all = terminal.look(|screen| screen.all_rows().join("\n"));
+    for password in passwords {
+        assert!(!all.contains(password), "the session got {password}: {all}");
+    }
+}
+
 #[test]
 fn a_changed_host_key_stops_redialling_with_sshs_own_words() {
     let world = world();

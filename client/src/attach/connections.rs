@@ -67,7 +67,10 @@ impl AttachedClient {
         }
         let banner = self.link.banner(now);
         let line = match &banner {
-            Some(banner) => Some(banner::text(banner, &self.leave_key)),
+            Some(banner) => {
+                let columns = self.screen.size().columns;
+                Some(banner::text(banner, &self.leave_key, columns))
+            }
             None if self.reason.is_some() => self.reason.as_ref().map(|(_, text)| text.clone()),
             None if self.watching.poll_timeout().is_some() => self.watching.banner(&self.leave_key),
             None if self.stats && self.link.state() == State::Live => {
@@ -77,6 +80,8 @@ impl AttachedClient {
         };
         let columns = usize::from(self.screen.size().columns.saturating_sub(1));
         let line = line.or_else(|| self.warnings.banner(columns));
+        // The terminal is ssh's while that may ask: a line would take its cursor away.
+        let line = line.filter(|_| !self.dials.ask_user());
         self.screen.show_banner(line);
         Ok(())
     }

@@ -365,6 +365,8 @@ mod tests {
             ("heartbeat = 'soon'", &["line 1", "'soon'", "15s"]),
             ("history = 'some'", &["line 1", "'some'", "all"]),
             ("[timing]\ndaed = '1s'", &["line 2", "daed", "dead"]),
+            ("[timing]\ninput-bytes = 100", &["line 2", "100", "8192"]),
+            ("[timing]\ndials-at-once = -1", &["line 2", "-1", "2"]),
             ("[host.x]\ncommand = []", &["line 2", "command"]),
             ("[host.x]\npsess = \"it's\"", &["line 2", "it's"]),
             ("ssh = \"ssh 'x\"", &["line 1", "quote"]),

@@ -9,7 +9,7 @@ macro_rules! settings {
     (
         durations: $($duration:ident)*;
         switchable: $($switchable:ident)*;
-        numbers: $($number:ident: $type:ty),*;
+        numbers: $($number:ident: $type:ty = $least:literal $most:literal)*;
     ) => {
         /// What the file says of [`Timing`].
         #[derive(Debug, Default, Deserialize)]
@@ -17,7 +17,7 @@ macro_rules! settings {
         pub(super) struct TimingSettings {
             $(#[serde(deserialize_with = "duration")] $duration: Option<Interval>,)*
             $($switchable: Option<Interval>,)*
-            $($number: Option<$type>,)*
+            $($number: Option<Between<$least, $most>>,)*
             #[serde(deserialize_with = "durations")]
             redial: Option<Vec<Interval>>,
         }
@@ -31,8 +31,8 @@ macro_rules! settings {
                 $(if let Some(Interval(value)) = self.$switchable {
                     timing.$switchable = value;
                 })*
-                $(if let Some(value) = self.$number {
-                    timing.$number = value;
+                $(if let Some(Between(value)) = self.$number {
+                    timing.$number = value as $type;
                 })*
                 if let Some(redial) = self.redial {
                     timing.redial = redial.into_iter().filter_map(|wait| wait.0).collect();
@@ -63,13 +63,34 @@ settings! {
         dial_interactive
         attach
         leave
+        answer_after
         acknowledge_apart
         acknowledge_rest_apart
         local_redial
         local_give_up;
     switchable: heartbeat_idle path_idle_timeout ask_after;
-    numbers: input_in_flight_bytes: usize, input_bytes: usize, acknowledge_bytes: u64,
-        dials_at_once: usize;
+    // Room for input as much as the client reads at once, twice; and no acknowledgement so late
+    // that the server's credit is used up before.
+    numbers: input_in_flight_bytes: usize = 1 0xffff_ffff
+        input_bytes: usize = 8192 0xffff_ffff
+        acknowledge_bytes: u64 = 1 16384
+        dials_at_once: usize = 2 100;
+}
+
+/// A number with bounds.
+#[derive(Debug)]
+struct Between<const LEAST: u64, const MOST: u64>(u64);
+
+impl<'de, const LEAST: u64, const MOST: u64> Deserialize<'de> for Between<LEAST, MOST> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(deserializer)?;
+        match u64::try_from(value) {
+            Ok(number) if (LEAST..=MOST).contains(&number) => Ok(Self(number)),
+            Ok(_) | Err(_) => Err(serde::de::Error::custom(format!(
+                "{value} is not between {LEAST} and {MOST}"
+            ))),
+        }
+    }
 }
 
 /// A duration that cannot be switched off.

@@ -49,9 +49,10 @@ impl Pipe {
 
     /// The server has answered: what the command writes to its stderr from now on is only kept,
     /// not shown, as the terminal may be in raw mode. What it wrote so far is forgotten: far
-    /// start-up files speak there, which know nothing of the connection's end.
-    pub fn quiet(&self) {
-        if let Some(process) = &self.process {
+    /// start-up files speak there, which know nothing of the connection's end. And what the command
+    /// has started by now, a ProxyCommand say, ends with the pipe, also where it outlives the command.
+    pub fn quiet(&mut self) {
+        if let Some(process) = &mut self.process {
             process.quiet();
         }
     }

@@ -91,6 +91,7 @@ impl Process {
         let family = Family {
             child,
             leads_group: !interactive,
+            relatives: Descendants::default(),
         };
         let process = Self {
             family: Some(family),
@@ -104,7 +105,11 @@ impl Process {
         self.family.as_ref().and_then(|family| family.child.id())
     }
 
-    pub(super) fn quiet(&self) {
+    pub(super) fn quiet(&mut self) {
+        if let Some(family) = &mut self.family {
+            // It may be killed before it is asked to end.
+            family.meet();
+        }
         let mut stderr = lock(&self.stderr);
         stderr.live = false;
         stderr.tail.clear();
@@ -177,35 +182,53 @@ fn lock(stderr: &Mutex<Stderr>) -> std::sync::MutexGuard<'_, Stderr> {
 struct Family {
     child: Child,
     leads_group: bool,
+    /// Those that were met. Once the child is gone, its own children have another parent and are
+    /// not found any more.
+    relatives: Descendants,
 }
 
 impl Family {
     /// Asks all to end, and kills what is left after a moment.
     async fn end(mut self) {
-        let relatives = self.signal(Signal::TERM);
-        // Either it exited, or it is killed next.
-        let _ = tokio::time::timeout(TERM_GRACE, self.child.wait()).await;
-        relatives.signal(Signal::KILL);
+        self.signal(Signal::TERM);
+        let ended = async {
+            // How it ended is of no interest.
+            let _ = self.child.wait().await;
+            if !self.relatives.are_none() {
+                std::future::pending::<()>().await;
+            }
+        };
+        // Either all ended, or they are killed next.
+        let _ = tokio::time::timeout(TERM_GRACE, ended).await;
+        self.relatives.signal(Signal::KILL);
     }
 
-    /// Signals all, and returns who they were: once the child is gone, its own children have
-    /// another parent and are not found any more.
-    fn signal(&mut self, signal: Signal) -> Descendants {
-        // `id` is `None` once the child was waited for: the number may be another's by now.
-        let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id as i32)) else {
-            return Descendants::default();
-        };
-        let descendants = Descendants::of(pid);
-        // A stopped process takes no SIGTERM before it continues. Errors: they are gone already.
-        if self.leads_group {
-            let _ = kill_process_group(pid, signal);
-            let _ = kill_process_group(pid, Signal::CONT);
-        } else {
-            let _ = kill_process(pid, signal);
-            let _ = kill_process(pid, Signal::CONT);
+    /// Learns who belongs to it now.
+    fn meet(&mut self) {
+        if let Some(pid) = self.child_pid() {
+            self.relatives.add(Descendants::of(pid));
         }
-        descendants.signal(signal);
-        descendants
+    }
+
+    /// `None` once the child was waited for: the number may be another's by now.
+    fn child_pid(&self) -> Option<Pid> {
+        self.child.id().and_then(|id| Pid::from_raw(id as i32))
+    }
+
+    /// Signals all.
+    fn signal(&mut self, signal: Signal) {
+        self.meet();
+        if let Some(pid) = self.child_pid() {
+            // A stopped process takes no SIGTERM before it continues. Errors: they are gone already.
+            if self.leads_group {
+                let _ = kill_process_group(pid, signal);
+                let _ = kill_process_group(pid, Signal::CONT);
+            } else {
+                let _ = kill_process(pid, signal);
+                let _ = kill_process(pid, Signal::CONT);
+            }
+        }
+        self.relatives.signal(signal);
     }
 }
 
@@ -261,6 +284,14 @@ mod descendants {
             Self(found)
         }
 
+        pub(super) fn add(&mut self, others: Self) {
+            self.0.extend(others.0);
+        }
+
+        pub(super) fn are_none(&self) -> bool {
+            self.0.is_empty()
+        }
+
         pub(super) fn signal(&self, signal: Signal) {
             for process in &self.0 {
                 // Errors: it is gone already.
@@ -313,6 +344,12 @@ mod descendants {
     impl Descendants {
         pub(super) fn of(_: Pid) -> Self {
             Self
+        }
+
+        pub(super) fn add(&mut self, _: Self) {}
+
+        pub(super) fn are_none(&self) -> bool {
+            true
         }
 
         pub(super) fn signal(&self, _: Signal) {}

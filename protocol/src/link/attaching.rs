@@ -112,7 +112,10 @@ impl Link {
         };
         let out_of_touch = now.saturating_duration_since(self.contact());
         let long_lost = again && self.timing.ask_after.is_some_and(|at| out_of_touch >= at);
-        self.asking |= long_lost && self.input.has_line_end();
+        let is_doubtful = std::mem::take(&mut self.doubtful);
+        if (long_lost || is_doubtful) && self.input.has_line_end() {
+            self.asking.get_or_insert(now);
+        }
         self.is_full = false;
         self.learn_idle_timeout(now, dial);
 

@@ -57,6 +57,7 @@ impl Link {
         };
         if carrier.handle_received(now) {
             // It lives after all: the second connection is not needed.
+            self.is_full = false;
             self.close_dials();
             self.redial.reset();
         }

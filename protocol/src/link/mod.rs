@@ -58,7 +58,10 @@ pub struct Link {
     session: Option<(SessionId, SessionName)>,
     input: InputQueue,
     is_full: bool,
-    asking: bool,
+    /// Since when there is a question whether what waits is to be delivered.
+    asking: Option<Instant>,
+    /// What waits holds keys typed while the link was stopped, which may have been meant for ssh.
+    doubtful: bool,
     output: OutputPosition,
     credit: Credit,
     /// The terminal needs a fresh replay, which was asked for and has not begun.
@@ -70,6 +73,8 @@ pub struct Link {
     last_contact: Instant,
     lost: Option<Loss>,
     last_typed: Option<Instant>,
+    /// When something was typed last that was kept for the program.
+    last_kept: Option<Instant>,
     leaving: Option<Instant>,
     redials: u64,
     actions: VecDeque<Action>,
@@ -150,7 +155,8 @@ impl Link {
             session: None,
             input: InputQueue::new(timing.input_bytes, timing.input_in_flight_bytes),
             is_full: false,
-            asking: false,
+            asking: None,
+            doubtful: false,
             output: OutputPosition::default(),
             credit: match options.reach {
                 Reach::Local => Credit::to_the_last_byte(),
@@ -162,6 +168,7 @@ impl Link {
             last_contact: now,
             lost: None,
             last_typed: None,
+            last_kept: None,
             leaving: None,
             redials: 0,
             actions: VecDeque::new(),
@@ -236,7 +243,7 @@ impl Link {
             let message = ClientMessage::Written(written);
             return Some(Action::Send(generation, message));
         }
-        if self.asking || self.leaving.is_some() {
+        if self.asking.is_some() || self.leaving.is_some() {
             return None;
         }
         let (offset, bytes) = self.input.take(INPUT_CHUNK_BYTES)?;

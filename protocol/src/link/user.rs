@@ -17,21 +17,14 @@ impl Link {
     pub fn handle_typed(&mut self, now: Instant, typed: &[u8]) {
         self.last_typed = Some(now);
         self.refresh_interval(now);
-        if let Dials::Stopped(_) = self.dials
-            && self.carrier.is_none()
-        {
-            if typed.contains(&b'\r') || typed.contains(&b'\n') {
-                self.start_dial(now, true);
-            }
+        if self.is_deliberate(now) && self.handle_answer_typed(now, typed) {
             return;
         }
         if self.request.read_only {
             return;
         }
-        if self.is_asking() {
-            self.handle_answer_typed(typed);
-            return;
-        }
+        self.doubtful |= self.is_stopped();
+        self.last_kept = Some(now);
         // After a gap nothing more is kept until the link is up: half a line is worse than none.
         if !self.is_full {
             self.is_full = self.input.push(typed) < typed.len();
@@ -96,24 +89,51 @@ impl Link {
     }
 
     pub(super) fn is_asking(&self) -> bool {
-        self.asking && self.carrier.is_some()
+        self.asking.is_some() && self.carrier.is_some()
     }
 
-    /// The answer to the question whether waiting input is still to be delivered.
-    fn handle_answer_typed(&mut self, typed: &[u8]) {
-        match typed.iter().find(|key| b"yYnN".contains(key)) {
-            Some(b'y' | b'Y') => self.asking = false,
-            Some(_) => {
-                self.asking = false;
+    /// Whether nothing happens before the user acts.
+    fn is_stopped(&self) -> bool {
+        matches!(self.dials, Dials::Stopped(_)) && self.carrier.is_none()
+    }
+
+    /// Whether a key pressed now may be an answer: it is not one of many that are being typed, by
+    /// somebody who has not seen the question.
+    fn is_deliberate(&self, now: Instant) -> bool {
+        let before = self.last_kept.max(self.asking);
+        before.is_none_or(|before| now >= before + self.timing.answer_after)
+    }
+
+    /// Takes a key that may be an answer to what the user is told. Whether it was one; else it is
+    /// for the program.
+    fn handle_answer_typed(&mut self, now: Instant, typed: &[u8]) -> bool {
+        let (Some(key), Some(banner)) = (key_pressed(typed), self.banner(now)) else {
+            return false;
+        };
+        match (banner.trying, key) {
+            (Trying::Stopped(_), b'\r' | b'\n') => self.start_dial(now, true),
+            (Trying::Asking, b'y' | b'Y') => self.asking = None,
+            (Trying::Asking, b'n' | b'N') => {
+                self.asking = None;
                 self.input.discard();
             }
-            None => {}
+            (
+                Trying::Stopped(_)
+                | Trying::Asking
+                | Trying::Waiting
+                | Trying::Dialling(_)
+                | Trying::Pausing(..),
+                _,
+            ) => return false,
         }
+        // What was typed too much before the answer was lost, and no more is.
+        self.is_full = false;
+        true
     }
 
     /// Sends what is typed before the client leaves.
     fn flush_input(&mut self, now: Instant) {
-        while !self.asking
+        while self.asking.is_none()
             && let Some(carrier) = &mut self.carrier
             && let Some((offset, bytes)) = self.input.take(INPUT_CHUNK_BYTES)
         {
@@ -121,6 +141,48 @@ impl Link {
             let generation = carrier.generation;
             self.actions
                 .push_back(Action::SendInput(generation, offset, bytes));
+        }
+    }
+}
+
+/// The one key that this is, as a control character or letter; also as a terminal sends it that
+/// is to report all keys as sequences (kitty, "Comprehensive keyboard handling in terminals").
+fn key_pressed(typed: &[u8]) -> Option<u8> {
+    if let [key] = typed {
+        return Some(*key);
+    }
+    let sequence = typed.strip_prefix(b"\x1b[")?.strip_suffix(b"u")?;
+    let mut fields = std::str::from_utf8(sequence).ok()?.split(';');
+    let code = fields.next()?.split(':').next()?;
+    let (modifiers, event) = fields.next().map_or(("1", "1"), |field| {
+        field.split_once(':').unwrap_or((field, "1"))
+    });
+    // None or Shift; pressed.
+    (matches!(modifiers, "" | "1" | "2") && event == "1")
+        .then(|| code.parse().ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_is_told_from_a_word_in_each_form_that_terminals_send() {
+        for (typed, key) in [
+            (&b"y"[..], Some(b'y')),
+            (b"\r", Some(b'\r')),
+            (b"\x1b[13u", Some(b'\r')),
+            (b"\x1b[110;1:1u", Some(b'n')),
+            (b"\x1b[121:89;2u", Some(b'y')),
+            (b"\x1b[121;1:3u", None),
+            (b"\x1b[121;5u", None),
+            (b"\x1b[57441u", None),
+            (b"\x1b[I", None),
+            (b"no", None),
+            (b"", None),
+        ] {
+            assert_eq!(key_pressed(typed), key, "{}", typed.escape_ascii());
         }
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Client {
     /// Replays that became whole.
     pub(crate) replays: u64,
     pub(crate) questions: u64,
+    /// The key that it is asked for, and since when.
+    asked: Option<(u8, Instant)>,
     pub(crate) typed: Vec<u8>,
     pub(crate) ended: Option<End>,
     /// Connections that ended before all input was acknowledged that was written to the pty.
@@ -118,6 +120,7 @@ impl Client {
             replay: None,
             replays: 0,
             questions: 0,
+            asked: None,
             typed: Vec::new(),
             ended: None,
             unacknowledged: 0,
@@ -388,12 +391,8 @@ impl Client {
 
     pub(crate) fn type_keys(&mut self, scene: &mut Scene, length: usize) {
         let now = self.now(scene);
-        let asked = self
-            .link
-            .banner(now)
-            .is_some_and(|banner| banner.trying == Trying::Asking);
-        let deaf = matches!(self.link.state(), State::Stopped | State::Ended);
-        if asked || deaf || self.link.input_room() < length {
+        let deaf = self.wanted_key(now).is_some() || self.link.state() == State::Ended;
+        if deaf || self.link.input_room() < length {
             return;
         }
         let typed: Vec<u8> = (0..length)
@@ -403,18 +402,26 @@ impl Client {
         self.typed.extend_from_slice(&typed);
     }
 
-    /// Does what the banner asks for.
+    /// The key that it is to press, which is not for the program.
+    fn wanted_key(&self, now: Instant) -> Option<u8> {
+        match self.link.banner(now)?.trying {
+            Trying::Asking => Some(b'y'),
+            Trying::Stopped(_) => Some(b'\r'),
+            Trying::Waiting | Trying::Dialling(_) | Trying::Pausing(..) => None,
+        }
+    }
+
+    /// Does what the banner asks for, once that was read.
     pub(crate) fn answer_banner(&mut self, scene: &Scene) {
         let now = self.now(scene);
-        if let Some(banner) = self.link.banner(now) {
-            match banner.trying {
-                Trying::Asking => {
-                    self.questions += 1;
-                    self.link.handle_typed(now, b"y");
-                }
-                Trying::Stopped(_) => self.link.handle_typed(now, b"\r"),
-                Trying::Waiting | Trying::Dialling(_) | Trying::Pausing(..) => {}
-            }
+        let wanted = self.wanted_key(now);
+        self.asked = self.asked.filter(|(key, _)| Some(*key) == wanted);
+        let Some(key) = wanted else { return };
+        let (_, since) = *self.asked.get_or_insert((key, now));
+        if now >= since + Timing::default().answer_after {
+            self.asked = None;
+            self.questions += u64::from(key == b'y');
+            self.link.handle_typed(now, &[key]);
         }
     }
 

@@ -2,12 +2,23 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::patience::eventually;
 use crate::processes::{Process, Signal};
-use crate::skip::has;
+use crate::skip::{has, root, skip};
 use crate::world::World;
+
+/// What PAM is to do for sshd.
+const PAM_SERVICE: &str = "/etc/pam.d/sshd";
+
+/// How a user is let in.
+#[derive(Clone, Copy)]
+enum Login {
+    Key,
+    OneTimePassword,
+}
 
 /// A running sshd with keys, configuration and port of its own. The host is called `far`; a
 /// script `ssh` in the world's `PATH` knows it. Sessions there have a home and a psess directory
@@ -32,6 +43,45 @@ impl Sshd {
     /// When it does not start.
     #[must_use]
     pub fn with_environment(world: &World, environment: &[(&str, &str)]) -> Option<Self> {
+        Self::launch(world, environment, Login::Key)
+    }
+
+    /// Starts one that lets in whoever knows one of these passwords, each once: PAM asks, and
+    /// sshd's method is keyboard-interactive. Without root the test is skipped.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn with_one_time_passwords(world: &World, passwords: &[&str]) -> Option<Self> {
+        if !root() {
+            return None;
+        }
+        if !Path::new(PAM_SERVICE).exists() {
+            skip("sshd has no PAM here");
+            return None;
+        }
+        let list = world.write("one_time_passwords", &(passwords.join("\n") + "\n"));
+        let list = list.display();
+        // pam_exec(8) gives it the password with a NUL behind it.
+        let check = world.script(
+            "check_password",
+            &format!(
+                "#!/bin/sh\npassword=$(tr -d '\\000')\n\
+                 grep -qxF -e \"$password\" {list} && sed -i \"/^$password\\$/d\" {list}\n"
+            ),
+        );
+        world.write(
+            "pam",
+            &format!(
+                "auth required pam_exec.so quiet expose_authtok {}\nauth required pam_permit.so\n\
+                 account required pam_permit.so\nsession required pam_permit.so\n",
+                check.display()
+            ),
+        );
+        Self::launch(world, &[], Login::OneTimePassword)
+    }
+
+    fn launch(world: &World, environment: &[(&str, &str)], login: Login) -> Option<Self> {
         let sshd = has("sshd")?;
         let ssh = has("ssh")?;
         for name in ["host_key", "user_key"] {
@@ -50,7 +100,7 @@ impl Sshd {
         // sshd wants this folder, and makes it only from a service file.
         let _ = fs::create_dir_all("/run/sshd");
         let (port, child) = eventually("sshd takes a free port", || {
-            start_on_free_port(world, &sshd, environment)
+            start_on_free_port(world, &sshd, environment, login)
         });
         let config = world.write(
             "ssh_config",
@@ -100,8 +150,9 @@ impl Drop for Sshd {
 /// `None` when another process took the port first.
 fn start_on_free_port(
     world: &World,
-    sshd: &std::path::Path,
+    sshd: &Path,
     environment: &[(&str, &str)],
+    login: Login,
 ) -> Option<(u16, Child)> {
     let port = TcpListener::bind("127.0.0.1:0")
         .ok()?
@@ -130,19 +181,45 @@ fn start_on_free_port(
         .collect();
     let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
     let locked = shadow.lines().any(|line| line.starts_with("root:!"));
+    let login_settings = match login {
+        Login::Key => format!(
+            "PermitRootLogin prohibit-password\nKbdInteractiveAuthentication no\nUsePAM {}\n",
+            // Without PAM, sshd refuses a locked account even with a key.
+            if locked { "yes" } else { "no" },
+        ),
+        Login::OneTimePassword => "PermitRootLogin yes\nKbdInteractiveAuthentication yes\n\
+             AuthenticationMethods keyboard-interactive\nUsePAM yes\n"
+            .to_owned(),
+    };
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
-         PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-         KbdInteractiveAuthentication no\nStrictModes no\nUsePAM {}\nUseDNS no\nPrintMotd no\n\
+         {login_settings}PasswordAuthentication no\nStrictModes no\nUseDNS no\nPrintMotd no\n\
          PrintLastLog no\nMaxStartups 200\nSetEnv{set}\n",
         world.path("host_key").display(),
         world.path("authorized_keys").display(),
-        // Without PAM, sshd refuses a locked account even with a key.
-        if locked { "yes" } else { "no" },
     );
     let config = world.write("sshd_config", &config);
     let log = fs::File::create(world.path("sshd.log")).ok()?;
-    let mut child = Command::new(sshd)
+    let mut command = match login {
+        Login::Key => Command::new(sshd),
+        // sshd's PAM service has a fixed name: it alone sees another file in its place.
+        Login::OneTimePassword => {
+            let mut command = Command::new("unshare");
+            let script = format!("mount --bind \"$1\" {PAM_SERVICE} && shift && exec \"$@\"");
+            command.args([
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                &script,
+                "sh",
+            ]);
+            command.arg(world.path("pam")).arg(sshd);
+            command
+        }
+    };
+    let mut child = command
         .args(["-D", "-e", "-f"])
         .arg(&config)
         .stdin(Stdio::null())
