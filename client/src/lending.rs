@@ -30,6 +30,15 @@ struct Progress {
     note: OwnedFd,
 }
 
+impl Progress {
+    /// The position that was noted last.
+    fn noted(&self) -> Option<Offset> {
+        let mut noted = [0; 8];
+        let read = pread(&self.note, &mut noted, 0);
+        (read == Ok(noted.len())).then(|| Offset(u64::from_le_bytes(noted)))
+    }
+}
+
 impl Lending {
     /// Sends `request` with the terminal to the server at the other end of `server`, a unix
     /// socket that takes it at once.
@@ -63,13 +72,17 @@ impl Lending {
         if self.progress.is_none() {
             self.progress = receive(self.socket.as_fd());
         }
-        let Progress { ring, log, note } = self.progress.as_ref()?;
-        let mut noted = [0; 8];
-        if pread(note, &mut noted, 0) != Ok(noted.len()) {
-            return None;
+        let progress = self.progress.as_ref()?;
+        let mut noted = progress.noted()?;
+        loop {
+            let place = seek(&progress.log, SeekFrom::Current(0)).ok()?;
+            // The server may have gone around the ring in between.
+            let again = progress.noted()?;
+            if again == noted {
+                return Some(progress.ring.written(noted, place));
+            }
+            noted = again;
         }
-        let place = seek(log, SeekFrom::Current(0)).ok()?;
-        Some(ring.written(Offset(u64::from_le_bytes(noted)), place))
     }
 }
 
