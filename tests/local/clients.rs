@@ -29,13 +29,14 @@ fn a_read_only_client_sees_all_changes_nothing_and_can_leave() {
     reader.type_keys("echo forbidden\r");
     let is_told = |screen: &mut Screen| screen.shows("what you type does not reach the session");
     reader.wait_for("the reader is told", |screen| is_told(screen).then_some(()));
+    // Nothing is printed meanwhile: what is takes the line away for a moment.
+    reader.wait_for("the line goes again", |screen| {
+        (!is_told(screen)).then_some(())
+    });
     writer.type_keys("echo size $(stty size)\r");
     writer.wait_for_row("size 24 80");
     reader.wait_for_row("size 24 80");
     assert!(!writer.look(|screen| screen.shows("forbidden")));
-    reader.wait_for("the line goes again", |screen| {
-        (!is_told(screen)).then_some(())
-    });
     reader.type_keys("again\r");
     writer.type_keys("echo more-$((1 + 1))\r");
     reader.wait_for_row("more-2");
