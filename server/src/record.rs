@@ -75,6 +75,23 @@ impl Record {
 const VERSION: u8 = 1;
 
 #[cfg(test)]
+impl Record {
+    /// A session called `work`, of this size.
+    pub(crate) fn of_size(size: Size) -> Self {
+        Self {
+            id: SessionId([9; 16]),
+            name: "work".parse().expect("a name"),
+            command: String::new(),
+            created: 0,
+            attached: 0,
+            size,
+            pid: 1,
+            outcome: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -50,7 +50,7 @@ mod tests {
     use std::time::Instant;
 
     use psess_protocol::frame::{Decoder, Frame};
-    use psess_protocol::identity::{ClientId, Generation, SessionId};
+    use psess_protocol::identity::{ClientId, Generation};
     use psess_protocol::message::{Attach, ClientMessage, History, Target};
     use psess_protocol::size::Size;
     use psess_protocol::terminal::Limits;
@@ -77,16 +77,6 @@ mod tests {
         fn new() -> Self {
             let now = Instant::now();
             let size = Size::new(24, 80);
-            let record = Record {
-                id: SessionId([9; 16]),
-                name: "work".parse().expect("a name"),
-                command: String::new(),
-                created: 0,
-                attached: 0,
-                size,
-                pid: 1,
-                outcome: None,
-            };
             let attach = Attach {
                 session: Target::Latest,
                 client: ClientId([1; 16]),
@@ -99,7 +89,7 @@ mod tests {
                 detach_others: false,
             };
             let journal = Journal::unshared().expect("memory");
-            let mut session = Session::new(now, record, journal, Limits::default());
+            let mut session = Session::new(now, Record::of_size(size), journal, Limits::default());
             session.attach(now, CONNECTION, &attach).expect("it is new");
             session.set_lent(CONNECTION, true);
             let mut lender = Self {

@@ -218,7 +218,6 @@ fn behind(position: Offset, log: &OutputLog) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use psess_protocol::identity::SessionId;
     use psess_protocol::terminal::Limits;
 
     use crate::journal::Journal;
@@ -232,17 +231,7 @@ mod tests {
     }
 
     fn session(now: Instant, journal: Journal) -> Session {
-        let record = Record {
-            id: SessionId([9; 16]),
-            name: "work".parse().expect("a name"),
-            command: String::new(),
-            created: 0,
-            attached: 0,
-            size: size(),
-            pid: 1,
-            outcome: None,
-        };
-        Session::new(now, record, journal, Limits::default())
+        Session::new(now, Record::of_size(size()), journal, Limits::default())
     }
 
     /// Lines that tell their number, in changing colours, some of them wrapped.
