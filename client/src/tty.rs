@@ -54,9 +54,10 @@ impl Tty {
 
     /// Drops what was written to it and is not shown yet, as the kernel does at Ctrl-C on a terminal
     /// that is not raw (TCOFLUSH, termios(3)): behind a slow window, or a line, that is much.
-    pub fn drop_unshown(&self) {
+    pub fn drop_unshown(&mut self) {
         // One that has gone shows nothing anyway.
-        let _ = termios::tcflush(self, termios::QueueSelector::OFlush);
+        let _ = termios::tcflush(&self.shown, termios::QueueSelector::OFlush);
+        self.shown.handle_dropped();
     }
 
     /// Whether it still passes on single keys: a shell that got it meanwhile takes that back.
@@ -70,5 +71,35 @@ impl Tty {
 impl AsFd for Tty {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.typed.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_terminal_takes_more_at_once_when_what_it_did_not_show_is_dropped() {
+        // Nobody reads it, so nobody tells that there is room.
+        let window = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pty");
+        grantpt(&window).expect("its terminal");
+        unlockpt(&window).expect("its terminal");
+        let path = ptsname(&window, Vec::new()).expect("its name");
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let fd = rustix::fs::open(&path, flags, Mode::empty()).expect("its terminal");
+        let shown = Sink::new(fd.try_clone().expect("a descriptor")).expect("a sink");
+        let typed = Source::new(fd).expect("a source");
+        let mut tty = Tty { typed, shown };
+
+        let mut cx = Context::from_waker(Waker::noop());
+        while tty.shown.poll_write(&mut cx, &[b'x'; 4096]).is_ready() {}
+        assert!(tty.shown.poll_write(&mut cx, b"y").is_pending());
+        tty.drop_unshown();
+        let written = tty.shown.poll_write(&mut cx, b"z");
+        assert!(matches!(written, Poll::Ready(Ok(1))), "{written:?}");
     }
 }

@@ -132,6 +132,12 @@ impl Sink {
         })
     }
 
+    /// What was on its way was dropped, so that there may be room of which the kernel tells nobody:
+    /// tcflush(3) on a terminal wakes no writer (`pty_flush_buffer` of Linux).
+    pub fn handle_dropped(&mut self) {
+        self.blockage = Blockage::default();
+    }
+
     /// Writes as much as fits, when that is something.
     ///
     /// # Errors
