@@ -1,7 +1,9 @@
 //! One connection of an attached client: frames over a byte pipe.
 
+use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -14,6 +16,7 @@ use psess_protocol::offset::{InputOffset, Offset};
 
 use crate::lending::Lending;
 use crate::transport::end::PipeEnd;
+use crate::transport::local_address;
 use crate::transport::pipe::Pipe;
 
 /// A pipe on which both sides have said hello. Dropping it ends all that is behind it.
@@ -30,6 +33,8 @@ pub struct Connection {
     outgoing: Vec<u8>,
     /// The user's terminal, where it is lent to the server.
     lending: Option<Lending>,
+    /// The address of this machine that it speaks from, once that was asked for.
+    local_address: OnceCell<Option<IpAddr>>,
     /// Writing failed: only what the server already said is still read.
     is_deaf: bool,
 }
@@ -45,6 +50,7 @@ impl Connection {
             pipe,
             outgoing: Vec::new(),
             lending: None,
+            local_address: OnceCell::new(),
             is_deaf: false,
         }
     }
@@ -61,6 +67,13 @@ impl Connection {
         message
             .capability()
             .is_none_or(|capability| self.server.can(capability))
+    }
+
+    /// Whether the address that it speaks from is known, and this machine's no more.
+    #[must_use]
+    pub fn lost_its_address(&self) -> bool {
+        let address = self.local_address.get_or_init(|| self.pipe.local_address());
+        address.is_some_and(local_address::is_gone)
     }
 
     /// Queues a message.

@@ -26,6 +26,7 @@ pub mod network_watch;
 pub mod output_queue;
 pub mod paragraph;
 pub mod place;
+mod process_sockets;
 pub mod signals;
 pub mod sleep_watch;
 pub mod standard_output;

@@ -364,6 +364,10 @@ impl AttachedClient {
             self.link.handle_network_changed(now);
         }
         self.network_settles = Some(now + NETWORK_SETTLES);
+        let carrier = self.connections.last();
+        if carrier.is_some_and(Connection::lost_its_address) {
+            self.link.handle_address_gone(now);
+        }
     }
 
     fn connection(&mut self, generation: Generation) -> Option<&mut Connection> {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::bounded_command;
 use super::ssh_settings::SshSettings;
+use crate::process_sockets;
 use crate::transport::Transport;
 
 /// Nobody waits longer for a shell to say nothing. A new session on a master takes a few round
@@ -59,20 +60,9 @@ pub fn is_used_by(process: u32) -> bool {
         return false;
     };
     let unix = inodes(&unix);
-    let descriptors = fs::read_dir(format!("/proc/{process}/fd"));
-    let targets = descriptors.into_iter().flatten().flatten();
-    let sockets: Vec<String> = targets
-        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
-        .filter_map(|target| inode(target.to_str()?))
-        .collect();
+    let sockets = process_sockets::of(process);
     let is_local = |socket: &String| unix.contains(socket.as_str());
     children.trim().is_empty() && !sockets.is_empty() && sockets.iter().all(is_local)
-}
-
-/// The inode of a descriptor that is a socket, as procfs links it (proc_pid_fd(5)).
-fn inode(target: &str) -> Option<String> {
-    let inode = target.strip_prefix("socket:[")?.strip_suffix(']')?;
-    Some(inode.to_owned())
 }
 
 /// The inodes of `/proc/net/unix` (proc_net(5)): the seventh column.

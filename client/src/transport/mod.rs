@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 pub mod command;
 pub mod end;
+pub(crate) mod local_address;
 pub mod pipe;
 mod process;
 pub mod ssh;

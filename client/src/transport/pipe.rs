@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
@@ -61,6 +62,13 @@ impl Pipe {
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
         self.process.as_ref().and_then(Process::id)
+    }
+
+    /// The address of this machine that the command speaks from; `None` where that is not known,
+    /// as through a ControlMaster, and for a socket.
+    #[must_use]
+    pub fn local_address(&self) -> Option<IpAddr> {
+        self.process.as_ref().and_then(Process::local_address)
     }
 
     /// The last lines that the command wrote to its stderr since [`Pipe::quiet`]; empty for a

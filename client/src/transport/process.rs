@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::DialError;
 use super::end::PipeEnd;
+use super::local_address;
 
 /// How much of a command's stderr is kept: the last that it said.
 const STDERR_BYTES: usize = 4096;
@@ -103,6 +105,16 @@ impl Process {
 
     pub(super) fn id(&self) -> Option<u32> {
         self.family.as_ref().and_then(|family| family.child.id())
+    }
+
+    /// The address of this machine that the command, or what it started, speaks from.
+    pub(super) fn local_address(&self) -> Option<IpAddr> {
+        let child = self.id()?;
+        let below = descendants::below(Pid::from_raw(child.cast_signed())?);
+        let below = below
+            .iter()
+            .map(|pid| pid.as_raw_nonzero().get().cast_unsigned());
+        local_address::of_processes(std::iter::once(child).chain(below))
     }
 
     pub(super) fn quiet(&mut self) {
@@ -257,31 +269,33 @@ mod descendants {
     #[derive(Debug, Default)]
     pub(super) struct Descendants(Vec<OwnedFd>);
 
+    /// The children of `ancestor`, and theirs.
+    pub(super) fn below(ancestor: Pid) -> Vec<Pid> {
+        let ancestor = ancestor.as_raw_nonzero().get();
+        let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+        let session = Process::read(ancestor).map(|process| process.session);
+        for process in processes() {
+            if Some(process.session) == session {
+                children
+                    .entry(process.parent)
+                    .or_default()
+                    .push(process.pid);
+            }
+        }
+        let mut found = Vec::new();
+        let mut next = vec![ancestor];
+        while let Some(parent) = next.pop() {
+            let of_it = children.remove(&parent).unwrap_or_default();
+            found.extend(of_it.iter().copied().filter_map(Pid::from_raw));
+            next.extend(of_it);
+        }
+        found
+    }
+
     impl Descendants {
         pub(super) fn of(ancestor: Pid) -> Self {
-            let ancestor = ancestor.as_raw_nonzero().get();
-            let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-            let session = Process::read(ancestor).map(|process| process.session);
-            for process in processes() {
-                if Some(process.session) == session {
-                    children
-                        .entry(process.parent)
-                        .or_default()
-                        .push(process.pid);
-                }
-            }
-            let mut found = Vec::new();
-            let mut next = vec![ancestor];
-            while let Some(parent) = next.pop() {
-                for child in children.remove(&parent).unwrap_or_default() {
-                    next.push(child);
-                    found.extend(
-                        Pid::from_raw(child)
-                            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()),
-                    );
-                }
-            }
-            Self(found)
+            let open = |pid| pidfd_open(pid, PidfdFlags::empty()).ok();
+            Self(below(ancestor).into_iter().filter_map(open).collect())
         }
 
         pub(super) fn add(&mut self, others: Self) {
@@ -337,6 +351,10 @@ mod descendants {
     //! Without /proc, grandchildren end by themselves: their pipe to the child closes.
 
     use rustix::process::{Pid, Signal};
+
+    pub(super) fn below(_: Pid) -> Vec<Pid> {
+        Vec::new()
+    }
 
     #[derive(Debug, Default)]
     pub(super) struct Descendants;

@@ -175,17 +175,23 @@ impl Link {
                 .push_back(Action::Send(generation, ClientMessage::Ping(number)));
         }
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let suspect = !carrier.suspect && is_due(carrier.suspect_at(&self.timing));
+        let suspect = is_due(carrier.suspect_at(&self.timing));
         let dead = is_due(carrier.dead_at(&self.timing, active));
         if suspect {
-            carrier.suspect = true;
-            // Silence took its time: these dials need not be kept apart.
-            self.redial.reset();
+            self.suspect(now);
         }
         if dead {
             self.drop_carrier(now);
+            self.redial(now);
         }
-        if suspect || dead {
+    }
+
+    /// Dials beside the carrier, if it has not come to that yet.
+    pub(super) fn suspect(&mut self, now: Instant) {
+        if let Some(carrier) = self.carrier.as_mut().filter(|carrier| !carrier.suspect) {
+            carrier.suspect = true;
+            // Silence took its time: these dials need not be kept apart.
+            self.redial.reset();
             self.redial(now);
         }
     }

@@ -198,6 +198,12 @@ impl Link {
         }
     }
 
+    /// The address that the connection speaks from is this machine's no more: unless it comes back,
+    /// nothing else will on that connection, and there is nothing to wait for.
+    pub fn handle_address_gone(&mut self, now: Instant) {
+        self.suspect(now);
+    }
+
     /// The way to the server is another one: what is known of it replaces what was known.
     pub fn handle_path_known(&mut self, now: Instant, idle_timeout: Option<Duration>) {
         self.timing.path_idle_timeout = idle_timeout;

@@ -459,6 +459,21 @@ fn after_waking_up_a_silent_connection_is_suspect_within_a_second() {
 }
 
 #[test]
+fn without_its_address_a_connection_is_not_waited_for() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.run(5);
+    bench.link.handle_address_gone(bench.now);
+    assert_eq!(bench.actions(), [dial(2)]);
+    assert_eq!(bench.link.state(), State::Suspect);
+    bench.link.handle_address_gone(bench.now);
+    assert_eq!(bench.actions(), []);
+    // It came back, and with it the server's word.
+    bench.link.handle_received(bench.now, Generation(1));
+    assert_eq!(bench.actions(), [Action::Close(Generation(2))]);
+    assert_eq!(bench.link.state(), State::Live);
+}
+
+#[test]
 fn a_local_link_has_no_timers_and_redials_a_server_that_restarts() {
     let mut bench = Bench::live(Reach::Local);
     bench.link.handle_typed(bench.now, b"x");
