@@ -100,6 +100,11 @@ impl Heartbeat {
         }
     }
 
+    /// Something else was answered, which took a round trip and perhaps more: it is not longer.
+    pub fn handle_answered_within(&mut self, took: Duration) {
+        self.round_trip = Some(self.round_trip.map_or(took, |smooth| smooth.min(took)));
+    }
+
     /// The number of a ping to be sent now, because nothing was sent for the interval.
     pub fn poll_ping(&mut self, now: Instant) -> Option<u64> {
         let due = self.last_sent + self.interval?;

@@ -17,12 +17,14 @@ pub(super) struct Carrier {
     pub(super) generation: Generation,
     pub(super) heartbeat: Heartbeat,
     attached: Instant,
-    /// How long the request to attach took to its answer.
-    attach_took: Duration,
     /// Silent for so long that a second connection is dialled.
     pub(super) suspect: bool,
+    /// The address that it speaks from is gone: what still comes was on its way before.
+    pub(super) has_no_address: bool,
     /// Since when typed bytes that were sent here wait for their confirmation.
     input_since: Option<Instant>,
+    /// Typed bytes that were sent then, up to here: their confirmation is timed.
+    timed: Option<(InputOffset, Instant)>,
     /// What was sent before this has had its ping.
     probed: InputOffset,
     /// The machine woke up or its routes changed since something came.
@@ -32,19 +34,23 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
+    /// A connection on which the request to attach took so long to its answer.
     pub(super) fn new(
         now: Instant,
         generation: Generation,
         interval: Option<Duration>,
         attach_took: Duration,
     ) -> Self {
+        let mut heartbeat = Heartbeat::new(now, interval);
+        heartbeat.handle_answered_within(attach_took);
         Self {
             generation,
-            heartbeat: Heartbeat::new(now, interval),
+            heartbeat,
             attached: now,
-            attach_took,
             suspect: false,
+            has_no_address: false,
             input_since: None,
+            timed: None,
             probed: InputOffset(0),
             shaken: false,
             idle_before: Duration::ZERO,
@@ -55,7 +61,7 @@ impl Carrier {
     pub(super) fn handle_received(&mut self, now: Instant) -> bool {
         self.heartbeat.handle_received(now);
         self.shaken = false;
-        std::mem::take(&mut self.suspect)
+        !self.has_no_address && std::mem::take(&mut self.suspect)
     }
 
     pub(super) fn handle_sent(&mut self, now: Instant) {
@@ -63,13 +69,22 @@ impl Carrier {
         self.heartbeat.handle_sent(now);
     }
 
-    pub(super) fn handle_input_sent(&mut self, now: Instant) {
+    /// Typed bytes were sent, the last of them all before `sent`.
+    pub(super) fn handle_input_sent(&mut self, now: Instant, sent: InputOffset) {
         self.handle_sent(now);
         self.input_since.get_or_insert(now);
+        self.timed.get_or_insert((sent, now));
     }
 
+    /// The server confirmed typed bytes. While the user types there are no pings, and this shows
+    /// that a line is no longer slow.
     pub(super) fn handle_confirmed(&mut self, now: Instant, input: &InputQueue) {
         self.input_since = input.is_unconfirmed().then_some(now);
+        let timed = self.timed.take_if(|(end, _)| *end <= input.confirmed());
+        if let Some((_, sent)) = timed {
+            let took = now.saturating_duration_since(sent);
+            self.heartbeat.handle_answered_within(took);
+        }
     }
 
     /// The network may be another: ask at once whether the peer is still there.
@@ -139,10 +154,9 @@ impl Carrier {
         Some(self.owed_since()? + wait)
     }
 
-    /// The smoothed round trip; until one was measured, the time of the request to attach to its
-    /// answer, which is one and little more.
+    /// The smoothed round trip, or less where a key was answered sooner.
     pub(super) fn round_trip(&self) -> Duration {
-        self.heartbeat.round_trip().unwrap_or(self.attach_took)
+        self.heartbeat.round_trip().unwrap_or_default()
     }
 
     /// When this connection is given up.

@@ -59,6 +59,12 @@ impl InputQueue {
         self.sent
     }
 
+    /// All before this was confirmed.
+    #[must_use]
+    pub fn confirmed(&self) -> InputOffset {
+        self.start
+    }
+
     /// Whether bytes that were sent on this connection are not confirmed.
     #[must_use]
     pub fn is_unconfirmed(&self) -> bool {

@@ -198,10 +198,13 @@ impl Link {
         }
     }
 
-    /// The address that the connection speaks from is this machine's no more: unless it comes back,
-    /// nothing else will on that connection, and there is nothing to wait for.
+    /// The address that the connection speaks from is this machine's no more: nothing new comes on
+    /// that connection, and there is nothing to wait for.
     pub fn handle_address_gone(&mut self, now: Instant) {
-        self.suspect(now);
+        if let Some(carrier) = &mut self.carrier {
+            carrier.has_no_address = true;
+            self.suspect(now);
+        }
     }
 
     /// The way to the server is another one: what is known of it replaces what was known.
@@ -253,7 +256,7 @@ impl Link {
             return None;
         }
         let (offset, bytes) = self.input.take(INPUT_CHUNK_BYTES)?;
-        carrier.handle_input_sent(now);
+        carrier.handle_input_sent(now, self.input.sent());
         Some(Action::SendInput(generation, offset, bytes))
     }
 

@@ -212,6 +212,22 @@ fn suspicion_waits_for_four_round_trips() {
 }
 
 #[test]
+fn a_key_that_is_answered_soon_ends_the_patience_with_a_slow_line() {
+    let mut bench = Bench::new(Reach::Remote);
+    bench.actions();
+    bench.attach_within(1, false, 0, Duration::from_secs(3));
+    bench.link.handle_typed(bench.now, b"l");
+    bench.actions();
+    bench.now += Duration::from_millis(20);
+    bench.link.handle_received(bench.now, Generation(1));
+    bench.message(1, ServerMessage::InputWritten(InputOffset(1)));
+    let round_trip = bench.link.stats(bench.now).round_trip;
+    assert_eq!(round_trip, Some(Duration::from_millis(20)));
+    bench.link.handle_typed(bench.now, b"s");
+    assert_eq!(bench.run(1).last(), Some(&(3 + 1, dial(2))));
+}
+
+#[test]
 fn who_leaves_during_a_moment_of_silence_says_so() {
     let mut bench = Bench::live(Reach::Remote);
     bench.link.handle_typed(bench.now, b"l");
@@ -467,9 +483,11 @@ fn without_its_address_a_connection_is_not_waited_for() {
     assert_eq!(bench.link.state(), State::Suspect);
     bench.link.handle_address_gone(bench.now);
     assert_eq!(bench.actions(), []);
-    // It came back, and with it the server's word.
+    // That was on its way before.
     bench.link.handle_received(bench.now, Generation(1));
-    assert_eq!(bench.actions(), [Action::Close(Generation(2))]);
+    assert_eq!(bench.actions(), []);
+    assert_eq!(bench.link.state(), State::Suspect);
+    bench.attach(2, true, 0);
     assert_eq!(bench.link.state(), State::Live);
 }
 

@@ -137,7 +137,7 @@ impl Link {
             && let Some(carrier) = &mut self.carrier
             && let Some((offset, bytes)) = self.input.take(INPUT_CHUNK_BYTES)
         {
-            carrier.handle_input_sent(now);
+            carrier.handle_input_sent(now, self.input.sent());
             let generation = carrier.generation;
             self.actions
                 .push_back(Action::SendInput(generation, offset, bytes));
