@@ -176,19 +176,19 @@ impl History {
     pub(super) fn visit<'a>(&'a self, lines: usize, visit: &mut dyn FnMut(Piece<'a>)) {
         let mut skip = self.skipped + self.line_count().saturating_sub(lines);
         for block in &self.blocks {
-            let mut start = 0;
-            while skip > 0 {
-                let end = block.bytes[start..]
-                    .iter()
-                    .position(|byte| *byte == code::END);
-                let Some(end) = end else { break };
-                start += end + 1;
-                skip -= 1;
-            }
             // A line that goes on in the next block is skipped there.
-            if skip == 0 {
-                block.visit(start, visit);
+            if skip > block.lines {
+                skip -= block.lines;
+                continue;
             }
+            let start = match skip {
+                0 => 0,
+                _ => memchr::memchr_iter(code::END, &block.bytes)
+                    .nth(skip - 1)
+                    .map_or(block.bytes.len(), |end| end + 1),
+            };
+            skip = 0;
+            block.visit(start, visit);
         }
     }
 
