@@ -9,6 +9,7 @@ mod attachment;
 mod credit;
 mod direct;
 mod input;
+mod line_marks;
 mod milestone;
 mod output;
 mod past_clients;
