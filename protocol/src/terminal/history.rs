@@ -27,6 +27,8 @@ pub(super) struct History {
     share_bytes: usize,
     /// Rows that came in since the beginning.
     scrolled: u64,
+    /// Lines that were whole since the beginning.
+    ended: u64,
     /// The last line has no end yet: the next row may continue it.
     open: bool,
     /// Its last row ends one column short, for a wide character.
@@ -45,6 +47,7 @@ impl History {
             limit_bytes: limits.history_bytes,
             share_bytes: usize::MAX,
             scrolled: 0,
+            ended: 0,
             open: false,
             short: false,
             writer: Writer::default(),
@@ -53,6 +56,10 @@ impl History {
 
     pub(super) fn scrolled(&self) -> u64 {
         self.scrolled
+    }
+
+    pub(super) fn ended(&self) -> u64 {
+        self.ended
     }
 
     /// So many lines scrolled by that nothing will be left of.
@@ -130,6 +137,7 @@ impl History {
             self.bytes += 1;
         }
         self.lines += 1;
+        self.ended += 1;
         self.open = false;
         self.writer.begin_line();
     }

@@ -153,6 +153,14 @@ impl Terminal {
         self.state.history.scrolled()
     }
 
+    /// How many lines the history was given since the beginning, wrapped rows counted as one and
+    /// skimmed ones not at all. Once that has grown by [`Terminal::lines_kept`], and the size is
+    /// what it was, the history has nothing from before.
+    #[must_use]
+    pub fn ended_lines(&self) -> u64 {
+        self.state.history.ended()
+    }
+
     /// How many bytes were fed since the beginning.
     #[must_use]
     pub fn fed_bytes(&self) -> u64 {

@@ -357,6 +357,54 @@ mod tests {
         }
     }
 
+    /// As of a program that moves the cursor now and then, so that all of it is looked at.
+    #[test]
+    fn a_flood_that_is_not_plain_has_small_checkpoints_that_are_enough() {
+        let now = Instant::now();
+        let journal = Journal::unshared().expect("memory");
+        let (file, input) = journal.descriptors().expect("descriptors");
+        let mut killed = session(now, journal);
+        let text = flood(14 << 20);
+        let text: Vec<u8> = text
+            .chunks(3000)
+            .flat_map(|part| [part, b"\x1b[5;7H\x1b[J"].concat())
+            .collect();
+        let mut printed = 0;
+        for mib in 1..14 {
+            let until = mib << 20;
+            print(&mut killed, now, &text[printed..until]);
+            printed = until;
+            let copies = (file.try_clone(), input.try_clone());
+            let again = (copies.0.expect("a copy"), copies.1.expect("a copy"));
+            let journal = Journal::open(again.0, again.1).expect("a journal");
+            if let Some(checkpoint) = journal.read_checkpoint() {
+                assert!(checkpoint.replay.len() < 64 << 10, "at {mib} MiB");
+            }
+            assert!(mib < 5 || journal.checkpoint_offset() > Offset(0));
+            let log = until as u64 - journal.checkpoint_offset().0;
+            assert!(log <= 4 << 20, "{log} bytes to play back at {mib} MiB");
+            let successor = session(now, journal);
+            let difference = difference(&successor, &text[..until]);
+            assert_eq!(difference, None, "killed at {mib} MiB");
+        }
+    }
+
+    /// What is kept of it is older than a draft, and not in the log after it.
+    #[test]
+    fn a_flood_that_does_not_scroll_keeps_the_history() {
+        let now = Instant::now();
+        let journal = Journal::unshared().expect("memory");
+        let (file, input) = journal.descriptors().expect("descriptors");
+        let mut killed = session(now, journal);
+        let still = b"\x1b[Hnothing moves".repeat(700_000);
+        let text = [&flood(100_000)[..], &still].concat();
+        print(&mut killed, now, &text);
+        let journal = Journal::open(file, input).expect("a journal");
+        assert!(journal.checkpoint_offset() > Offset(4 << 20));
+        let successor = session(now, journal);
+        assert_eq!(difference(&successor, &text), None);
+    }
+
     #[test]
     fn a_question_behind_a_flood_is_answered_at_once() {
         let now = Instant::now();
