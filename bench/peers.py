@@ -29,7 +29,7 @@ class Peer:
     restores = True       # the server keeps a screen and paints it on attach
     keeps_history = True  # the length of its scrollback can be set
     needs_visit = False   # the program starts or runs only after a first attach
-    most_sessions = 200   # how many sessions it is asked for in `scale`
+    most_sessions = 1000  # how many sessions it is asked for in `scale`
 
     def __init__(self, scratch, environment):
         self.folder = os.path.join(scratch, self.name)
@@ -138,6 +138,13 @@ class Peer:
 
     def attach(self, name, program=None):
         client = Client(self.attach_argv(name), self.env)
+        self.clients.append(client)
+        return client
+
+    def attach_over(self, host, name, program):
+        """Attach on another machine, which the harness's `ssh` knows as `far`."""
+        argv = program if program and not self.attaches else self.attach_argv(name)
+        client = Client([host.ssh, "-tt", "far", shlex.join(argv)], self.env)
         self.clients.append(client)
         return client
 
@@ -293,6 +300,7 @@ class Shpool(Peer):
     name = binary = "shpool"
     version_argv = ("version",)
     needs_visit = True
+    most_sessions = 200
 
     def configure(self):
         lines = ['prompt_prefix = ""', 'motd = "never"']
@@ -475,12 +483,20 @@ class Psess(Peer):
 
     def configure(self):
         self.env["PSESS_DIR"] = os.path.join(self.folder, "run")
+        self.env["PATH"] = os.path.dirname(self.path) + os.pathsep + self.env["PATH"]
 
     def create_argv(self, name, program):
         return [self.path, "new", "-d", name, "--", *program]
 
     def attach_argv(self, name):
         return [self.path, "attach", name]
+
+    def attach_over(self, host, name, program):
+        # It looks for ssh in PATH, and for itself over there.
+        path = os.pathsep.join([os.path.dirname(host.ssh), self.env["PATH"]])
+        client = Client(self.attach_argv(f"far:{name}"), dict(self.env, PATH=path))
+        self.clients.append(client)
+        return client
 
     def list_argv(self):
         return [self.path, "ls"]
@@ -521,6 +537,18 @@ class Session:
             self.await_program()
             self.client.settle()
         return self.client
+
+    def attach_over(self, host):
+        self.client = self.peer.attach_over(host, self.name, self.argv)
+        self.await_program()
+        self.client.settle(first=10)
+        return self.client
+
+    def visit(self):
+        """Attach and leave, where without that the program does not run."""
+        if self.peer.needs_visit:
+            self.attach()
+            self.detach()
 
     def detach(self):
         if self.client:

@@ -1,5 +1,7 @@
 //! Moments and spans of time, as a person would name them.
 
+use std::cell::OnceCell;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -7,20 +9,28 @@ use jiff::tz::TimeZone;
 #[derive(Debug)]
 pub struct Clock {
     now: Timestamp,
-    zone: TimeZone,
+    /// Looked up when a moment is named: that reads the folder of all zones, which takes as long
+    /// as asking the server for its sessions.
+    zone: OnceCell<TimeZone>,
 }
 
 impl Clock {
     /// This moment, in the system's zone.
     #[must_use]
     pub fn now() -> Self {
-        Self::new(Timestamp::now(), TimeZone::system())
+        Self {
+            now: Timestamp::now(),
+            zone: OnceCell::new(),
+        }
     }
 
     /// That moment, in that zone.
     #[must_use]
     pub fn new(now: Timestamp, zone: TimeZone) -> Self {
-        Self { now, zone }
+        Self {
+            now,
+            zone: OnceCell::from(zone),
+        }
     }
 
     /// A moment in seconds since 1970: the time of day, with the day unless that is today.
@@ -32,8 +42,9 @@ impl Clock {
         else {
             return "?".to_owned();
         };
-        let moment = moment.to_zoned(self.zone.clone());
-        let today = self.now.to_zoned(self.zone.clone());
+        let zone = self.zone.get_or_init(TimeZone::system);
+        let moment = moment.to_zoned(zone.clone());
+        let today = self.now.to_zoned(zone.clone());
         let days = moment
             .date()
             .until(today.date())

@@ -5,7 +5,9 @@
 //!
 //! Reading and writing are registered apart, and writing only while something blocks: whoever
 //! reads what was written makes the writer ready to write, and a registration would wake it for
-//! that after each key.
+//! that after each key. A timer that is set for each key is here for the same reason.
+
+pub mod alarm;
 
 use std::future::poll_fn;
 use std::io;

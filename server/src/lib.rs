@@ -1,7 +1,6 @@
 //! The server and its keeper.
 
 mod agent_link;
-mod alarm;
 mod clock;
 mod connection;
 mod environment;

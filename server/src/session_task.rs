@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
+use psess_descriptor::alarm::Alarm;
 use psess_descriptor::{Blockage, Sink, Source};
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
@@ -17,7 +18,6 @@ use psess_protocol::message::{
 use rustix::io::Errno;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::alarm::Alarm;
 use crate::clock::unix_time;
 use crate::history_budget::ToldHistory;
 use crate::lent_terminal::{LentTerminal, Loan};

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+/// Tasks that a key goes through, one waking the next.
+const HOPS: usize = 2;
+
 /// Whose turn it is, among the sessions of a server that have had a part of their output handled
 /// and have more: all others come between any two of them. So a key waits for one of them, not
 /// for all.
@@ -15,10 +18,13 @@ impl Turns {
         Self(Arc::new(Semaphore::new(1)))
     }
 
-    /// Waits for a turn, and until whatever else is ready was handled.
+    /// Waits for a turn, and until whatever else is ready was handled: a key's connection, and then
+    /// the session that it wakes.
     pub(crate) async fn next(&self) {
         let turn = self.0.acquire().await;
-        tokio::task::yield_now().await;
+        for _ in 0..HOPS {
+            tokio::task::yield_now().await;
+        }
         drop(turn);
     }
 }
@@ -26,9 +32,45 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use tokio::sync::mpsc;
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_key_wakes_comes_before_the_next_turn() {
+        let turns = Turns::new();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let flood = tokio::spawn({
+            let (turns, taken) = (turns.clone(), taken.clone());
+            async move {
+                loop {
+                    taken.fetch_add(1, Ordering::Relaxed);
+                    turns.next().await;
+                }
+            }
+        });
+        let (connection, mut keys) = mpsc::channel(1);
+        let (session, mut input) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(key) = keys.recv().await {
+                session.send(key).await.expect("it is read");
+            }
+        });
+        for key in 0..100 {
+            tokio::task::yield_now().await;
+            let before = taken.load(Ordering::Relaxed);
+            connection.send(key).await.expect("it is read");
+            assert_eq!(input.recv().await, Some(key));
+            let between = taken.load(Ordering::Relaxed) - before;
+            assert!(
+                between == 0,
+                "{between} turns between key {key} and its session"
+            );
+        }
+        flood.abort();
+    }
 
     #[tokio::test]
     async fn what_is_not_a_flood_comes_between_any_two_turns() {
@@ -49,7 +91,7 @@ mod tests {
             })
         });
         let note = note('.');
-        for _ in 0..12 {
+        for _ in 0..12 * HOPS {
             note();
             tokio::task::yield_now().await;
         }

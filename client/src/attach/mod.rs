@@ -17,6 +17,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use psess_descriptor::alarm::Alarm;
 use psess_protocol::identity::{ClientId, Generation};
 use psess_protocol::link::{Link, LinkOptions, Reach, State};
 use psess_protocol::message::{ClientMessage, DetachReason, Failure, History, Target};
@@ -156,6 +157,7 @@ struct AttachedClient {
     warnings: Warnings,
     watching: Watching,
     signals: Signals,
+    alarm: Alarm,
     left_by_signal: Option<i32>,
     end: Option<AttachEnd>,
 }
@@ -237,6 +239,7 @@ impl AttachedClient {
             warnings: Warnings::default(),
             watching,
             signals: Signals::new().context("cannot wait for signals")?,
+            alarm: Alarm::default(),
             left_by_signal: None,
             end: None,
         })
@@ -309,6 +312,7 @@ impl AttachedClient {
             network,
             recorder,
             signals,
+            alarm,
             ..
         } = self;
         let others = async {
@@ -321,7 +325,7 @@ impl AttachedClient {
                 (generation, result) = dials.next() => Wake::Dialled(generation, Box::new(result)),
                 () = network_changed(network) => Wake::NetworkChanged,
                 cut = recorder.found_out() => Wake::FoundOut(cut.map(Box::new)),
-                () = sleep_until(timeout) => Wake::Timeout,
+                () = poll_fn(|context| alarm.poll(context, timeout)) => Wake::Timeout,
             }
         };
         // Ctrl-C at ssh's questions ends ssh as well: that it was the user comes first.
@@ -398,13 +402,6 @@ async fn run_now(connections: &mut [Connection]) -> Option<(Generation, io::Resu
 async fn network_changed(network: &mut Option<NetworkWatch>) {
     match network {
         Some(network) => network.changed().await,
-        None => pending().await,
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
         None => pending().await,
     }
 }

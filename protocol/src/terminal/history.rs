@@ -27,6 +27,8 @@ pub(super) struct History {
     share_bytes: usize,
     /// Rows that came in since the beginning.
     scrolled: u64,
+    /// Lines that were whole since the beginning.
+    ended: u64,
     /// The last line has no end yet: the next row may continue it.
     open: bool,
     /// Its last row ends one column short, for a wide character.
@@ -45,6 +47,7 @@ impl History {
             limit_bytes: limits.history_bytes,
             share_bytes: usize::MAX,
             scrolled: 0,
+            ended: 0,
             open: false,
             short: false,
             writer: Writer::default(),
@@ -53,6 +56,10 @@ impl History {
 
     pub(super) fn scrolled(&self) -> u64 {
         self.scrolled
+    }
+
+    pub(super) fn ended(&self) -> u64 {
+        self.ended
     }
 
     /// So many lines scrolled by that nothing will be left of.
@@ -130,6 +137,7 @@ impl History {
             self.bytes += 1;
         }
         self.lines += 1;
+        self.ended += 1;
         self.open = false;
         self.writer.begin_line();
     }
@@ -176,19 +184,19 @@ impl History {
     pub(super) fn visit<'a>(&'a self, lines: usize, visit: &mut dyn FnMut(Piece<'a>)) {
         let mut skip = self.skipped + self.line_count().saturating_sub(lines);
         for block in &self.blocks {
-            let mut start = 0;
-            while skip > 0 {
-                let end = block.bytes[start..]
-                    .iter()
-                    .position(|byte| *byte == code::END);
-                let Some(end) = end else { break };
-                start += end + 1;
-                skip -= 1;
-            }
             // A line that goes on in the next block is skipped there.
-            if skip == 0 {
-                block.visit(start, visit);
+            if skip > block.lines {
+                skip -= block.lines;
+                continue;
             }
+            let start = match skip {
+                0 => 0,
+                _ => memchr::memchr_iter(code::END, &block.bytes)
+                    .nth(skip - 1)
+                    .map_or(block.bytes.len(), |end| end + 1),
+            };
+            skip = 0;
+            block.visit(start, visit);
         }
     }
 

@@ -105,10 +105,17 @@ impl Terminal {
     /// Takes as much of the beginning of `bytes` as nothing will be left of once the rest is fed;
     /// returns how much that is, often 0. Until then the terminal shows nonsense.
     ///
-    /// `bytes` are what comes next, all of it, and plain as [`PlainScan`] finds it.
+    /// `bytes` are what comes next, and are followed by `lines_after` ends of lines: at least
+    /// [`Terminal::lines_kept`], or nothing is taken. All of it is plain as [`PlainScan`] finds it.
     #[must_use]
-    pub fn skim(&mut self, bytes: &[u8]) -> usize {
-        self.feed.skim(bytes, &mut self.state)
+    pub fn skim(&mut self, bytes: &[u8], lines_after: usize) -> usize {
+        self.feed.skim(bytes, lines_after, &mut self.state)
+    }
+
+    /// After so many lines of plain output nothing is left of what was before them.
+    #[must_use]
+    pub fn lines_kept(&self) -> usize {
+        self.state.lines_kept()
     }
 
     /// Takes the size of the user's terminal; reflows as xterm does.
@@ -144,6 +151,14 @@ impl Terminal {
     #[must_use]
     pub fn scrolled_lines(&self) -> u64 {
         self.state.history.scrolled()
+    }
+
+    /// How many lines the history was given since the beginning, wrapped rows counted as one and
+    /// skimmed ones not at all. Once that has grown by [`Terminal::lines_kept`], and the size is
+    /// what it was, the history has nothing from before.
+    #[must_use]
+    pub fn ended_lines(&self) -> u64 {
+        self.state.history.ended()
     }
 
     /// How many bytes were fed since the beginning.

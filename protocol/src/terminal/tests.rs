@@ -46,6 +46,30 @@ fn a_replay_at_every_byte_and_the_rest_equal_the_whole() {
 }
 
 #[test]
+fn a_replay_has_as_many_lines_of_history_as_asked_for() {
+    // Far more than one block; every seventh is wrapped, some across two blocks.
+    let line = |number: usize| match number % 7 {
+        0 => format!("line {number}: {}", "long ".repeat(number)),
+        _ => format!("line {number}:"),
+    };
+    let text: String = (0..700).map(|number| line(number) + "\r\n").collect();
+    let terminal = fed(Size::new(5, 20), text.as_bytes());
+    let whole = terminal.replay(History::All);
+    let whole = String::from_utf8(whole).expect("it is text");
+    let on_screen = terminal.replay(History::None);
+    let on_screen = String::from_utf8_lossy(&on_screen).matches("line ").count();
+    let kept = terminal.history_lines() as usize;
+    assert!(kept > 600 && whole.len() > 100_000);
+    for lines in (0..kept).step_by(13).chain([kept - 1, kept, kept + 1]) {
+        let replay = terminal.replay(History::Lines(lines as u32));
+        let replay = String::from_utf8(replay).expect("it is text");
+        let shown = replay.matches("line ").count();
+        assert_eq!(shown - on_screen, lines.min(kept), "{lines} lines");
+        assert!(whole.ends_with(&replay[replay.find("line ").expect("some")..]));
+    }
+}
+
+#[test]
 fn endless_strings_end_and_cost_nothing() {
     for introducer in [&b"\x1b]0;"[..], b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX"] {
         let mut terminal = fed(Size::new(5, 20), introducer);

@@ -8,7 +8,9 @@ mod attaching;
 mod attachment;
 mod credit;
 mod direct;
+mod draft;
 mod input;
+mod line_marks;
 mod milestone;
 mod output;
 mod past_clients;
@@ -34,6 +36,7 @@ use crate::keeper::Predecessor;
 use crate::record::Record;
 
 use attachment::Attachment;
+use draft::Draft;
 use milestone::Milestones;
 use past_clients::PastClients;
 use question::Questions;
@@ -64,6 +67,8 @@ pub struct Session {
     closed: Vec<ConnectionId>,
     questions: Questions,
     milestones: Milestones,
+    /// The next checkpoint, if the program goes on as it does.
+    draft: Option<Draft>,
     pty_size: Option<Size>,
     /// Whose size the session has.
     size_owner: Option<ConnectionId>,
@@ -112,6 +117,7 @@ impl Session {
             closed: Vec::new(),
             questions: Questions::default(),
             milestones: Milestones::default(),
+            draft: None,
             pty_size: None,
             size_owner: None,
             drained: false,

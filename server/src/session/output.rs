@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use psess_protocol::identity::ClientId;
 use psess_protocol::message::History;
 use psess_protocol::offset::Offset;
+use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
 
 use super::attachment::Attachment;
+use super::draft::Draft;
 use super::shadow::{Next, Shadow};
 use super::{ConnectionId, Session};
 use crate::input_queue::NO_CLIENT;
@@ -97,9 +99,26 @@ impl Session {
             }
             self.questions.push(range, answerer, query.answer);
         }
-        let end = self.journal.log.end();
-        if end.bytes_since(self.journal.checkpoint_offset()) >= CHECKPOINT_EVERY {
-            self.write_checkpoint();
+        self.bring_checkpoint_forward();
+    }
+
+    /// Writes a checkpoint, where the last one is long ago. In a flood that is a draft of half the
+    /// way since: a history of 10,000 lines takes milliseconds to write, and all others wait.
+    fn bring_checkpoint_forward(&mut self) {
+        let position = self.shadow.position();
+        let since = position.bytes_since(self.journal.checkpoint_offset());
+        if since < CHECKPOINT_EVERY / 2 {
+            return;
+        }
+        if since >= CHECKPOINT_EVERY {
+            let draft = self.draft.take();
+            match draft.filter(|draft| draft.is_enough_for(self.shadow.terminal())) {
+                Some(draft) => self.store_checkpoint(draft.position, draft.size, &draft.replay),
+                None => return self.write_checkpoint(),
+            }
+        }
+        if self.draft.is_none() {
+            self.draft = Draft::new(position, self.shadow.terminal());
         }
     }
 
@@ -174,8 +193,9 @@ impl Session {
     }
 
     pub(super) fn write_checkpoint(&mut self) {
+        self.draft = None;
         if let Some(replay) = self.checkpoint_replay() {
-            self.store_checkpoint(&replay);
+            self.store_checkpoint(self.shadow.position(), self.shadow.size(), &replay);
         }
     }
 
@@ -188,8 +208,7 @@ impl Session {
         }
     }
 
-    fn store_checkpoint(&mut self, replay: &[u8]) {
-        let (position, size) = (self.shadow.position(), self.shadow.size());
+    fn store_checkpoint(&mut self, position: Offset, size: Size, replay: &[u8]) {
         // Without memory for a new one, the old one stays, and the log after it is longer.
         let _ = self.journal.write_checkpoint(position, size, replay);
     }
@@ -205,7 +224,7 @@ impl Session {
             && let Some(replay) = self.checkpoint_replay()
             && (replay.len() as u64) < after_checkpoint
         {
-            self.store_checkpoint(&replay);
+            self.store_checkpoint(self.shadow.position(), self.shadow.size(), &replay);
         }
         self.trim(now);
     }

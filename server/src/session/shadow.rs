@@ -11,6 +11,7 @@ use psess_protocol::offset::Offset;
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{PlainScan, Terminal};
 
+use super::line_marks::LineMarks;
 use super::plain_runs::PlainRuns;
 use crate::output_log::OutputLog;
 
@@ -26,8 +27,11 @@ const MUCH: u64 = 64 << 10;
 /// The model falls behind by no more than this. It is what the log keeps anyway.
 const MOST_BEHIND: u64 = 4 << 20;
 
-/// Skimming less than this at once is not worth looking for it.
-const LEAST_SKIMMED: usize = 1 << 20;
+/// So much of a flood is skimmed at once: others wait meanwhile, some 0.1 ms.
+const SKIMMED_AT_ONCE: u64 = 512 << 10;
+
+/// Where less than this can be skimmed, feeding all there is makes room for longer.
+const LEAST_SKIMMED: usize = 256 << 10;
 
 /// A terminal model that follows a log.
 #[derive(Debug)]
@@ -35,13 +39,13 @@ pub(super) struct Shadow {
     terminal: Terminal,
     /// The terminal was fed the log up to here.
     position: Offset,
-    /// What it is behind by is plain up to here.
-    plain_end: Offset,
     is_behind: bool,
     /// Something was skimmed: what the terminal shows is nonsense until it is fed the rest.
     is_hollow: bool,
     scan: PlainScan,
     plain: PlainRuns,
+    /// The ends of lines in what it is behind by, as far as that is plain.
+    lines: LineMarks,
     last_output: Option<Instant>,
     /// When it is fed what it is behind by, unless it is needed before.
     due: Option<Instant>,
@@ -64,11 +68,11 @@ impl Shadow {
         Self {
             terminal,
             position,
-            plain_end: position,
             is_behind: false,
             is_hollow: false,
             scan: PlainScan::default(),
             plain: PlainRuns::new(position),
+            lines: LineMarks::default(),
             last_output: None,
             due: None,
         }
@@ -91,7 +95,7 @@ impl Shadow {
             self.scan = PlainScan::default();
             return Next::Feed;
         }
-        self.plain_end = log.end();
+        self.lines.add(bytes, log.end());
         let behind = log.end().bytes_since(self.position);
         let is_burst = is_burst || behind >= MUCH;
         self.due = Some(if is_burst { now + REST } else { now });
@@ -136,21 +140,34 @@ impl Shadow {
 
     /// Feeds the terminal what it is behind by.
     pub(super) fn catch_up(&mut self, log: &OutputLog) {
-        self.skim(log);
+        self.skim_until(log.end(), log);
         self.terminal.feed(behind(self.position, log));
         self.position = log.end();
+        self.lines = LineMarks::default();
         self.is_behind = false;
         self.is_hollow = false;
         self.due = None;
     }
 
-    /// Brings the terminal forward over what leaves no trace; whether that was worth it.
+    /// Brings the terminal forward over some of what leaves no trace; whether that was worth it.
     pub(super) fn skim(&mut self, log: &OutputLog) -> bool {
-        let plain = self.plain_end.bytes_since(self.position) as usize;
-        let skimmed = self.terminal.skim(&behind(self.position, log)[..plain]);
+        let limit = Offset(self.position.0 + SKIMMED_AT_ONCE);
+        self.skim_until(limit, log) >= LEAST_SKIMMED
+    }
+
+    /// Brings the terminal forward over what leaves no trace, up to `limit` at most.
+    fn skim_until(&mut self, limit: Offset, log: &OutputLog) -> usize {
+        let lines_kept = self.terminal.lines_kept();
+        let Some((until, lines_after)) = self.lines.last_before(lines_kept, limit) else {
+            return 0;
+        };
+        let length = until.bytes_since(self.position) as usize;
+        let bytes = &behind(self.position, log)[..length];
+        let skimmed = self.terminal.skim(bytes, lines_after);
         self.position = self.position.advanced_by(skimmed);
+        self.lines.forget_before(self.position);
         self.is_hollow |= skimmed > 0;
-        skimmed >= LEAST_SKIMMED
+        skimmed
     }
 
     /// The terminal, for which the caller has caught up.
@@ -338,6 +355,54 @@ mod tests {
             let difference = difference(&successor, &text[..until]);
             assert_eq!(difference, None, "killed at {until}");
         }
+    }
+
+    /// As of a program that moves the cursor now and then, so that all of it is looked at.
+    #[test]
+    fn a_flood_that_is_not_plain_has_small_checkpoints_that_are_enough() {
+        let now = Instant::now();
+        let journal = Journal::unshared().expect("memory");
+        let (file, input) = journal.descriptors().expect("descriptors");
+        let mut killed = session(now, journal);
+        let text = flood(14 << 20);
+        let text: Vec<u8> = text
+            .chunks(3000)
+            .flat_map(|part| [part, b"\x1b[5;7H\x1b[J"].concat())
+            .collect();
+        let mut printed = 0;
+        for mib in 1..14 {
+            let until = mib << 20;
+            print(&mut killed, now, &text[printed..until]);
+            printed = until;
+            let copies = (file.try_clone(), input.try_clone());
+            let again = (copies.0.expect("a copy"), copies.1.expect("a copy"));
+            let journal = Journal::open(again.0, again.1).expect("a journal");
+            if let Some(checkpoint) = journal.read_checkpoint() {
+                assert!(checkpoint.replay.len() < 64 << 10, "at {mib} MiB");
+            }
+            assert!(mib < 5 || journal.checkpoint_offset() > Offset(0));
+            let log = until as u64 - journal.checkpoint_offset().0;
+            assert!(log <= 4 << 20, "{log} bytes to play back at {mib} MiB");
+            let successor = session(now, journal);
+            let difference = difference(&successor, &text[..until]);
+            assert_eq!(difference, None, "killed at {mib} MiB");
+        }
+    }
+
+    /// What is kept of it is older than a draft, and not in the log after it.
+    #[test]
+    fn a_flood_that_does_not_scroll_keeps_the_history() {
+        let now = Instant::now();
+        let journal = Journal::unshared().expect("memory");
+        let (file, input) = journal.descriptors().expect("descriptors");
+        let mut killed = session(now, journal);
+        let still = b"\x1b[Hnothing moves".repeat(700_000);
+        let text = [&flood(100_000)[..], &still].concat();
+        print(&mut killed, now, &text);
+        let journal = Journal::open(file, input).expect("a journal");
+        assert!(journal.checkpoint_offset() > Offset(4 << 20));
+        let successor = session(now, journal);
+        assert_eq!(difference(&successor, &text), None);
     }
 
     #[test]

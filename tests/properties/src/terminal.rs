@@ -71,8 +71,11 @@ fn skims(bytes: &[u8]) {
         let mut from = 0;
         if skimmed.is_at_ground() && PlainScan::default().is_plain(output) {
             // Half of it first, as more comes while the terminal is behind.
-            from += skimmed.skim(&output[..output.len() / 2]);
-            from += skimmed.skim(&output[from..]);
+            for part in [4, 2] {
+                let (beginning, rest) = output[from..].split_at((output.len() - from) / part);
+                let lines_after = rest.iter().filter(|byte| **byte == b'\n').count();
+                from += skimmed.skim(beginning, lines_after);
+            }
         }
         skimmed.feed(&output[from..]);
         if let Some(difference) = skimmed.snapshot().difference(&fed.snapshot()) {

@@ -9,7 +9,7 @@ use tokio::time::{Sleep, sleep_until};
 /// Wakes its task at a time, or a little before: a time that moves away leaves it as it is set,
 /// since setting a timer of the runtime costs a system call where it is the next one to ring.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm {
+pub struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
     /// When it rings, if it is set.
     set: Option<Instant>,
@@ -18,7 +18,7 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// Ready at `time` at the latest. Pending: the task is woken then. It may be asked for another
     /// time each time; `None` is never.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, time: Option<Instant>) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, time: Option<Instant>) -> Poll<()> {
         let Some(time) = time else {
             return Poll::Pending;
         };

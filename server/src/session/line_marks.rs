@@ -1,0 +1,72 @@
+//! How many lines had ended by which offset, in plain output that the terminal was not fed yet.
+
+use std::collections::VecDeque;
+
+use psess_protocol::offset::Offset;
+
+/// One mark each so many bytes.
+const SPACING: u64 = 64 << 10;
+
+/// Lines that ended, by offset. Who adds to it is behind by a bounded number of bytes, and so are
+/// the marks.
+#[derive(Debug, Default)]
+pub(super) struct LineMarks {
+    marks: VecDeque<(Offset, usize)>,
+    ended: usize,
+}
+
+impl LineMarks {
+    /// `bytes` came, and end at `end`.
+    pub(super) fn add(&mut self, bytes: &[u8], end: Offset) {
+        self.ended += memchr::memchr_iter(b'\n', bytes).count();
+        let last = self.marks.back().map(|(offset, _)| *offset);
+        if last.is_none_or(|last| end.bytes_since(last) >= SPACING) {
+            self.marks.push_back((end, self.ended));
+        }
+    }
+
+    /// The last mark up to `limit` behind which at least `lines` ended; and how many did.
+    pub(super) fn last_before(&self, lines: usize, limit: Offset) -> Option<(Offset, usize)> {
+        let behind = |mark: &(Offset, usize)| self.ended - mark.1;
+        let fitting = self
+            .marks
+            .partition_point(|mark| mark.0 <= limit && behind(mark) >= lines);
+        let mark = self.marks.get(fitting.checked_sub(1)?)?;
+        Some((mark.0, behind(mark)))
+    }
+
+    /// The terminal was fed up to `position`.
+    pub(super) fn forget_before(&mut self, position: Offset) {
+        while self.marks.front().is_some_and(|mark| mark.0 <= position) {
+            self.marks.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_found_by_the_lines_that_ended_behind_it() {
+        let mut marks = LineMarks::default();
+        let line = [&[b'x'; 1023][..], b"\n"].concat();
+        for number in 1..=1024 {
+            marks.add(&line, Offset(number * 1024));
+        }
+        let anywhere = Offset(u64::MAX);
+        let mark = |lines, limit| marks.last_before(lines, limit);
+        // Marks are at 1 KiB, and each 64 KiB from there.
+        assert_eq!(mark(1000, anywhere), Some((Offset(1 << 10), 1023)));
+        assert_eq!(mark(959, anywhere), Some((Offset(65 << 10), 959)));
+        assert_eq!(mark(960, anywhere), Some((Offset(1 << 10), 1023)));
+        assert_eq!(mark(0, Offset(128 << 10)), Some((Offset(65 << 10), 959)));
+        assert_eq!(mark(1024, anywhere), None);
+        marks.forget_before(Offset(65 << 10));
+        assert_eq!(marks.last_before(959, anywhere), None);
+        assert_eq!(
+            marks.last_before(895, anywhere),
+            Some((Offset(129 << 10), 895))
+        );
+    }
+}
