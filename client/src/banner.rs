@@ -13,7 +13,8 @@ use crate::paragraph;
 
 /// The banner's text, in lines of fewer than `columns`. `leave_key` is how the user names the
 /// detach key: `Ctrl-\`. Where not all fits, the last of what there is to say is left out, but for
-/// ssh's words.
+/// ssh's words: they get lines of their own, where the user must do something about them, and else
+/// one.
 #[must_use]
 pub fn text(banner: &Banner, leave_key: &str, columns: u16) -> String {
     let no_contact = format!("no contact for {}", span(banner.silence));
@@ -58,17 +59,30 @@ pub fn text(banner: &Banner, leave_key: &str, columns: u16) -> String {
         }
         text.push_str(&part);
     }
-    if let Trying::Stopped(words) = &banner.trying {
-        let words = last_line(words);
-        let room = usize::from(columns).saturating_sub(1);
-        if columns_of(&text) + columns_of(words) + 3 <= room {
-            text.push_str(" · ");
-            text.push_str(words);
-        } else {
-            // What it is that the user must do something about is in them.
-            text.push_str("\n  ");
+    let words = match (&banner.trying, &banner.failure) {
+        (Trying::Stopped(words), _) => last_line(words).unwrap_or("the host asks for you"),
+        (Trying::Waiting | Trying::Dialling(_) | Trying::Pausing(..), Some(words)) => {
+            shortly(words)
+        }
+        (Trying::Asking, _) | (_, None) => "",
+    };
+    let room = usize::from(columns).saturating_sub(1);
+    if words.is_empty() {
+        return text;
+    }
+    if columns_of(&text) + columns_of(words) + 3 <= room {
+        text.push_str(" · ");
+        text.push_str(words);
+        return text;
+    }
+    text.push_str("\n  ");
+    match banner.trying {
+        Trying::Stopped(_) => {
             paragraph::wrap(&mut text, words, 2, room);
             text.pop();
+        }
+        Trying::Asking | Trying::Waiting | Trying::Dialling(_) | Trying::Pausing(..) => {
+            text.push_str(&paragraph::one_line(words, room.saturating_sub(1)));
         }
     }
     text
@@ -122,8 +136,18 @@ pub fn draw(text: &str, row: u16, columns: u16) -> Vec<u8> {
     bytes
 }
 
-fn last_line(words: &str) -> &str {
-    words.lines().next_back().unwrap_or("the host asks for you")
+fn last_line(words: &str) -> Option<&str> {
+    words.lines().next_back()
+}
+
+/// What ssh said, without what its user knows: that ssh said it, and where it was to go.
+fn shortly(words: &str) -> &str {
+    let line = last_line(words).unwrap_or_default();
+    let line = line.strip_prefix("ssh: ").unwrap_or(line);
+    match line.strip_prefix("connect to host ") {
+        Some(rest) => rest.split_once(": ").map_or(line, |(_, why)| why),
+        None => line,
+    }
 }
 
 fn bytes(count: usize) -> String {
@@ -167,6 +191,7 @@ mod tests {
         Banner {
             silence: Duration::from_secs(12),
             trying,
+            failure: None,
             waiting_bytes,
             is_full: false,
         }
@@ -211,6 +236,53 @@ mod tests {
             ),
         ] {
             assert_eq!(text(&banner, "Ctrl-\\", 80), words);
+        }
+    }
+
+    #[test]
+    fn why_dials_fail_is_said_shortly_and_takes_the_place_of_nothing() {
+        let failing = |words: &str, waiting_bytes| Banner {
+            failure: Some(words.to_owned()),
+            ..lost(Trying::Dialling(3), waiting_bytes)
+        };
+        let refused = "ssh: connect to host fe80::1 port 22: Connection refused";
+        let unknown = "ssh: Could not resolve hostname build.example.org: Temporary failure in \
+                       name resolution";
+        for (banner, columns, words) in [
+            (
+                failing(refused, 0),
+                100,
+                "psess: no contact for 12 s · Ctrl-\\ to leave · redialling (3) · Connection refused",
+            ),
+            (
+                failing(refused, 14),
+                80,
+                "psess: no contact for 12 s · Ctrl-\\ to leave · 14 bytes typed · redialling (3)\n  \
+                 Connection refused",
+            ),
+            (
+                failing(unknown, 0),
+                64,
+                "psess: no contact for 12 s · Ctrl-\\ to leave · redialling (3)\n  \
+                 Could not resolve hostname build.example.org: Temporary fail…",
+            ),
+            (
+                Banner {
+                    trying: Trying::Asking,
+                    ..failing(refused, 1)
+                },
+                100,
+                "psess: connected · deliver the 1 byte typed meanwhile? y/n · Ctrl-\\ to leave",
+            ),
+            (
+                failing("", 0),
+                80,
+                "psess: no contact for 12 s · Ctrl-\\ to leave · redialling (3)",
+            ),
+        ] {
+            let text = text(&banner, "Ctrl-\\", columns);
+            assert_eq!(text, words);
+            assert!(text.lines().all(|line| columns_of(line) < columns.into()));
         }
     }
 

@@ -18,9 +18,8 @@ use crate::config::SshFlags;
     version,
     arg_required_else_help = true,
     subcommand_required = true,
-    disable_help_subcommand = true,
     after_help = "NAME may be HOST:NAME or USER@HOST:NAME, for a session on another machine, reached \
-                  by ssh.\n'psess COMMAND --help' shows examples.",
+                  by ssh.\n'psess help COMMAND' shows examples.",
     after_long_help = "Examples:\n  \
         psess new                            a session with your login shell\n  \
         psess new devbox:build -- make -j8   on another machine, with a command\n  \

@@ -221,7 +221,7 @@ async fn closed(mut pipe: Pipe, transport: &Transport, dial: Dial, error: WireEr
     } else {
         ClosedKind::Unreachable
     };
-    let words = match end.last_line() {
+    let words = match end.reason() {
         _ if incompatible => error.to_string(),
         Some(line) if !dial.interactive => line.to_owned(),
         Some(_) => end.explain(transport),

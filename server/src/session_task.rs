@@ -109,7 +109,7 @@ impl SessionTask {
                 woken = poll_fn(|cx| self.poll_io(cx)) => woken,
                 () = poll_fn(|cx| alarm.poll(cx, timeout)) => Woken::Timeout,
             };
-            let read = match woken {
+            turn += match woken {
                 Woken::Pty(read) => read.max(LEAST_READ),
                 Woken::Mail(_) | Woken::Written | Woken::Timeout => 0,
             };
@@ -129,10 +129,12 @@ impl SessionTask {
                 self.deliver_input();
                 if self.session.is_about_to_skip() {
                     // What was printed before the key is skipped too.
-                    let _ = self.poll_pty(&mut Context::from_waker(Waker::noop()));
+                    let mut cx = Context::from_waker(Waker::noop());
+                    if let Poll::Ready(read) = self.poll_pty(&mut cx) {
+                        turn += read;
+                    }
                 }
             }
-            turn += read;
             if turn >= TURN {
                 self.transmit();
                 turn = 0;

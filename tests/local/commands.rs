@@ -396,7 +396,9 @@ fn there_is_a_manual_page_for_each_command() {
     assert!(attach.contains("psess attach [OPTIONS] [NAME]"), "{attach}");
     let version = concat!("psess ", env!("CARGO_PKG_VERSION"));
     assert!(attach.contains(version), "{attach}");
-    assert!(!folder.join("psess-keeper.1").exists());
+    for none in ["psess-keeper.1", "psess-help.1"] {
+        assert!(!folder.join(none).exists(), "{none}");
+    }
 }
 
 #[test]
@@ -409,6 +411,12 @@ fn help_and_version_are_there() {
     }
     for role in ["relay", "keeper"] {
         assert!(!help.contains(&format!("\n  {role}")), "{help}");
+    }
+    assert_eq!(world.succeed(["help"]), help);
+    for command in [&["attach"][..], &["server", "stop"]] {
+        let asked = [&["help"], command].concat();
+        let flag = [command, &["--help"]].concat();
+        assert_eq!(world.succeed(asked), world.succeed(flag));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use psess_harness::{Finished, Sshd, World};
 
+use crate::resume::ssh_processes;
 use crate::world;
 
 /// Runs `psess list HOST:` and `psess new HOST:build`, and asserts that both fail with one of
@@ -83,6 +84,60 @@ fn a_host_that_does_not_exist_is_said_in_sshs_own_words() {
         &[1],
         &["no-such-host.invalid"],
     );
+}
+
+#[test]
+fn why_a_lost_link_cannot_be_dialled_is_said_beside_all_else_that_is_shown_of_it() {
+    let world = world();
+    let Some(sshd) = Sshd::start(&world) else {
+        return;
+    };
+    world.write(
+        "home/.config/psess/config.toml",
+        "[timing]\nask-after = \"off\"\n",
+    );
+    let terminal = world.open(["new", "far:build", "--", "/bin/sh", "-c", "echo up; cat"]);
+    terminal.wait_for_row("up");
+    let config = world.path("ssh_config");
+    let good = std::fs::read_to_string(&config).expect("the harness wrote it");
+    let mut typed = 0;
+    for (way, why) in [
+        ("HostName 127.0.0.1\n Port 1", "Connection refused"),
+        (
+            "HostName no-such-host.invalid",
+            "Could not resolve hostname no-such-host.invalid: ",
+        ),
+        (
+            "HostName 127.0.0.1\n ProxyJump refusing\n\
+             Host refusing\n HostName 127.0.0.1\n Port 1",
+            "Connection refused",
+        ),
+    ] {
+        world.write("ssh_config", &format!("Host far\n {way}\n"));
+        for process in ssh_processes(&world, &sshd) {
+            process.kill();
+        }
+        // Who types has it dialled often, and waits.
+        terminal.type_keys("x");
+        typed += 1;
+        let noun = if typed == 1 { "byte" } else { "bytes" };
+        let kept = format!(" · Ctrl-\\ to leave · {typed} {noun} typed · redial");
+        let (line, words) = terminal.wait_for(why, |screen| {
+            let rows = screen.rows();
+            let at = rows.iter().position(|row| row.contains(&kept))?;
+            let words = rows[at + 1].trim_start();
+            let is_said = words.starts_with(why);
+            is_said.then(|| (rows[at].clone(), words.to_owned()))
+        });
+        assert!(line.starts_with("psess: no contact for "), "{line}");
+        assert!(words.chars().count() < 78, "{words}");
+    }
+    world.write("ssh_config", &good);
+    terminal.type_keys("\r");
+    terminal.wait_for("what was typed, echoed and read", |screen| {
+        let rows = screen.rows();
+        (rows[..3] == ["up", "xxx", "xxx"] && !screen.shows("psess:")).then_some(())
+    });
 }
 
 #[test]

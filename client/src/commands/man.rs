@@ -27,6 +27,8 @@ pub struct ManArgs {
 pub fn run(args: &ManArgs, mut psess: Command) -> anyhow::Result<ExitCode> {
     broken_pipe::end_silently();
     psess.build();
+    // The pages are the help.
+    psess = psess.mut_subcommand("help", |help| help.hide(true));
     match &args.directory {
         Some(directory) => std::fs::create_dir_all(directory)
             .and_then(|()| write_pages(&psess, directory))

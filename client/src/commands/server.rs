@@ -24,6 +24,7 @@ use crate::terminal;
 
 /// Flags of `psess server`.
 #[derive(Args, Debug)]
+#[command(disable_help_subcommand = true)]
 pub struct ServerArgs {
     /// What to do with the server; none: be it, where a keeper asks for that.
     #[command(subcommand)]
@@ -153,13 +154,22 @@ fn describe(clock: &Clock, status: &ServerStatus, usage: Option<&Usage>, protoco
         None => process("", status.keeper_pid, 0, None),
     };
     let client = env!("CARGO_PKG_VERSION");
+    // Those are told of that the server has looked into.
+    let known = usage.map_or(status.sessions as usize, |usage| usage.sessions.len());
+    let sessions = match (status.sessions as usize).saturating_sub(known) {
+        0 => format!("{}", status.sessions),
+        waiting => format!(
+            "{}, {waiting} of which are still to be taken over",
+            status.sessions
+        ),
+    };
     let mut text = format!(
         "client     psess {client}, protocol {protocol} with the server\n\
          server     {server}\n\
          keeper     {keeper}\n\
          restarts   {}\n\
-         sessions   {}\n",
-        status.restarts, status.sessions
+         sessions   {sessions}\n",
+        status.restarts
     );
     let Some(usage) = usage else {
         text.push_str("memory     unknown: the server is older, and does not tell\n");
@@ -264,6 +274,24 @@ mod tests {
                  build          17 B     1.5 KiB     5.0 GiB\n"
             )
         );
+    }
+
+    #[test]
+    fn sessions_that_wait_to_be_taken_over_are_counted() {
+        let none = ProcessUsage {
+            build: String::new(),
+            started: 0,
+            pss: None,
+        };
+        let usage = Usage {
+            server: none.clone(),
+            keeper: none,
+            sessions: Vec::new(),
+            more: false,
+        };
+        let text = describe(&Clock::now(), &status(), Some(&usage), 1);
+        let line = "sessions   1, 1 of which are still to be taken over\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub enum EndClass {
 /// Printed by the far side's shell, see `ssh::remote_command`.
 pub(super) const NOT_FOUND_MARK: &str = "psess: not found on";
 
+/// The address that ssh has where it came through a ProxyCommand or a jump host.
+const BEHIND_A_PROXY: &str = "UNKNOWN port 65535";
+
 impl PipeEnd {
     /// The end of a connection to the socket of this machine.
     pub(super) fn of_socket() -> Self {
@@ -91,10 +94,19 @@ impl PipeEnd {
         }
     }
 
-    /// The last line of stderr, which mostly says why; `None` when there was none.
+    /// The line of stderr that says why, mostly the last; `None` when there was none.
     #[must_use]
-    pub fn last_line(&self) -> Option<&str> {
-        self.stderr.lines().next_back()
+    pub fn reason(&self) -> Option<&str> {
+        let last = self.stderr.lines().next_back()?;
+        if !last.contains(BEHIND_A_PROXY) {
+            return Some(last);
+        }
+        // What ssh was to come through has said why it ended before that.
+        let mut lines = self.stderr.lines().rev();
+        let why = lines.find(|line| {
+            !line.contains(BEHIND_A_PROXY) && !line.starts_with("kex_exchange_identification")
+        });
+        why.or(Some(last))
     }
 
     fn status_in_words(&self) -> Option<String> {
@@ -264,6 +276,18 @@ mod tests {
     fn what_is_shown_has_no_control_characters() {
         let end = PipeEnd::of_command(None, "\x1b[2Jhello\r\n\r\n\x07there\r\n", false);
         assert_eq!(end.stderr, "[2Jhello\nthere");
-        assert_eq!(end.last_line(), Some("there"));
+        assert_eq!(end.reason(), Some("there"));
+    }
+
+    #[test]
+    fn why_a_jump_host_was_not_reached_is_the_reason_and_not_that_it_was_to_be_gone_through() {
+        let ended = "kex_exchange_identification: Connection closed by remote host\r\n\
+                     Connection closed by UNKNOWN port 65535\r\n";
+        let refused = "ssh: connect to host jump port 22: Connection refused";
+        let end = PipeEnd::of_command(None, &format!("{refused}\r\n{ended}"), false);
+        assert_eq!(end.reason(), Some(refused));
+        let silent = PipeEnd::of_command(None, ended, false);
+        let last = "Connection closed by UNKNOWN port 65535";
+        assert_eq!(silent.reason(), Some(last));
     }
 }

@@ -11,6 +11,8 @@ pub struct Banner {
     pub silence: Duration,
     /// What is being done about it.
     pub trying: Trying,
+    /// What was said of the dial that failed last, while others follow it.
+    pub failure: Option<String>,
     /// Typed bytes that wait to be delivered.
     pub waiting_bytes: usize,
     /// Whether the queue of typed bytes is full, and what is typed now is lost.
@@ -42,11 +44,11 @@ impl Link {
         }
         let trying = match (&self.carrier, &self.dials) {
             (Some(_), _) if self.is_asking() => Trying::Asking,
-            (_, Dials::Wanted(running)) if running.is_empty() => {
+            (_, Dials::Wanted { running, .. }) if running.is_empty() => {
                 let wait = self.dial_due(now).saturating_duration_since(now);
                 Trying::Pausing(self.redial.attempts(), wait)
             }
-            (_, Dials::Wanted(_)) => Trying::Dialling(self.redial.attempts()),
+            (_, Dials::Wanted { .. }) => Trying::Dialling(self.redial.attempts()),
             (None, Dials::Stopped(closed)) => Trying::Stopped(closed.words.clone()),
             // As long as the first connection may still answer, keys are typed bytes.
             (Some(_), Dials::Stopped(_)) | (_, Dials::Idle) => Trying::Waiting,
@@ -54,6 +56,7 @@ impl Link {
         Some(Banner {
             silence: now.saturating_duration_since(self.contact()),
             trying,
+            failure: self.dials.failure().map(str::to_owned),
             waiting_bytes: self.input.waiting(),
             is_full: self.is_full || self.input.room() == 0,
         })

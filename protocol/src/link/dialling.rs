@@ -34,16 +34,18 @@ impl Link {
                 // So would the others.
                 self.close_dials();
                 self.dials = Dials::Stopped(closed);
+                return;
             }
             // sshd does not mind the end of one that it let in.
-            ClosedKind::Broken if dial.attaching_since().is_some() => self.redial(now),
+            ClosedKind::Broken if dial.attaching_since().is_some() => {}
             // Another was let in, and may still carry the session.
             ClosedKind::NeedsUser | ClosedKind::Broken => {
                 self.redial.handle_reached(dial.started);
-                self.redial(now);
             }
-            ClosedKind::Unreachable => self.redial(now),
+            ClosedKind::Unreachable => {}
         }
+        self.dials.note_failure(closed.words);
+        self.redial(now);
     }
 
     /// Ends this dial, which came to nothing.
@@ -77,7 +79,7 @@ impl Link {
             return;
         }
         if let Dials::Idle = self.dials {
-            self.dials = Dials::Wanted(Vec::new());
+            self.dials = Dials::WANTED;
         }
         self.dial_if_due(now);
     }
@@ -92,7 +94,9 @@ impl Link {
     pub(super) fn next_dial(&self, now: Instant) -> Option<Instant> {
         let may = match self.reach {
             // One is enough where nothing gets lost.
-            Reach::Local => matches!(&self.dials, Dials::Wanted(running) if running.is_empty()),
+            Reach::Local => {
+                matches!(&self.dials, Dials::Wanted { running, .. } if running.is_empty())
+            }
             Reach::Remote => self.dials.may_grow(),
         };
         may.then(|| self.dial_due(now))

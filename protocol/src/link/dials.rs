@@ -17,8 +17,13 @@ use crate::identity::Generation;
 pub(super) enum Dials {
     /// None is needed.
     Idle,
-    /// These are under way, the oldest first; more follow as the row of redials has it.
-    Wanted(Vec<Dial>),
+    /// Some are under way; more follow as the row of redials has it.
+    Wanted {
+        /// The oldest first.
+        running: Vec<Dial>,
+        /// What was said of the one that failed last.
+        failure: Option<String>,
+    },
     /// The user must act first.
     Stopped(Closed),
 }
@@ -46,10 +51,16 @@ pub(super) enum Stage {
 }
 
 impl Dials {
+    /// One is wanted; none is under way.
+    pub(super) const WANTED: Self = Self::Wanted {
+        running: Vec::new(),
+        failure: None,
+    };
+
     /// Those under way, the oldest first.
     pub(super) fn running(&self) -> &[Dial] {
         match self {
-            Self::Wanted(running) => running,
+            Self::Wanted { running, .. } => running,
             Self::Idle | Self::Stopped(_) => &[],
         }
     }
@@ -57,7 +68,7 @@ impl Dials {
     /// Whether another may begin beside those under way: not beside one in which the user is
     /// asked.
     pub(super) fn may_grow(&self) -> bool {
-        let Self::Wanted(running) = self else {
+        let Self::Wanted { running, .. } = self else {
             return false;
         };
         running.iter().all(|dial| !dial.asks_user)
@@ -66,13 +77,16 @@ impl Dials {
     /// One more begins; with it there are `most` at most. Gives the one that makes way.
     pub(super) fn begin(&mut self, dial: Dial, most: usize) -> Option<Dial> {
         match self {
-            Self::Wanted(running) => {
+            Self::Wanted { running, .. } => {
                 running.push(dial);
                 // The oldest stays; of one alone there is none but the oldest.
                 (running.len() > most.max(2)).then(|| running.remove(1))
             }
             Self::Idle | Self::Stopped(_) => {
-                *self = Self::Wanted(vec![dial]);
+                *self = Self::Wanted {
+                    running: vec![dial],
+                    failure: None,
+                };
                 None
             }
         }
@@ -80,13 +94,28 @@ impl Dials {
 
     /// This one is no longer under way.
     pub(super) fn remove(&mut self, generation: Generation) -> Option<Dial> {
-        let Self::Wanted(running) = self else {
+        let Self::Wanted { running, .. } = self else {
             return None;
         };
         let at = running
             .iter()
             .position(|dial| dial.generation == generation)?;
         Some(running.remove(at))
+    }
+
+    /// One came to nothing; others are still wanted.
+    pub(super) fn note_failure(&mut self, words: String) {
+        if let Self::Wanted { failure, .. } = self {
+            *failure = Some(words);
+        }
+    }
+
+    /// What was said of the one that failed last, while others are wanted.
+    pub(super) fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Wanted { failure, .. } => failure.as_deref(),
+            Self::Idle | Self::Stopped(_) => None,
+        }
     }
 
     /// The server greets this one, which now attaches until the deadline. Gives it; `None` where
@@ -97,7 +126,7 @@ impl Dials {
         generation: Generation,
         deadline: Instant,
     ) -> Option<Dial> {
-        let Self::Wanted(running) = self else {
+        let Self::Wanted { running, .. } = self else {
             return None;
         };
         let dial = running
@@ -111,7 +140,7 @@ impl Dials {
     /// All others are no longer under way. Gives them.
     pub(super) fn keep_only(&mut self, generation: Generation) -> Vec<Dial> {
         match self {
-            Self::Wanted(running) => running
+            Self::Wanted { running, .. } => running
                 .extract_if(.., |dial| dial.generation != generation)
                 .collect(),
             Self::Idle | Self::Stopped(_) => Vec::new(),

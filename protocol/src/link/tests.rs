@@ -367,6 +367,30 @@ fn redials_follow_the_ladder_until_one_succeeds() {
 }
 
 #[test]
+fn the_banner_says_why_the_last_dial_failed_until_the_link_is_up() {
+    let mut bench = Bench::live(Reach::Remote);
+    let failure = |bench: &Bench| bench.link.banner(bench.now)?.failure;
+    bench.closed(1, ClosedKind::Broken);
+    bench.run(1);
+    assert_eq!(failure(&bench), None, "the first is under way");
+    bench.closed(2, ClosedKind::Unreachable);
+    assert_eq!(failure(&bench).as_deref(), Some("words"));
+    let seen = bench.run(60);
+    assert_eq!(
+        failure(&bench).as_deref(),
+        Some("no answer in time"),
+        "of those that followed the first had its time"
+    );
+    let Some((_, Action::Dial { generation, .. })) = seen.last() else {
+        panic!("others follow: {seen:?}");
+    };
+    bench.attach(generation.0, true, 0);
+    bench.closed(generation.0, ClosedKind::Broken);
+    bench.run(3);
+    assert_eq!(failure(&bench), None, "that was another row");
+}
+
+#[test]
 fn a_refused_login_waits_for_the_user() {
     let mut bench = Bench::live(Reach::Remote);
     bench.closed(1, ClosedKind::Broken);
