@@ -241,8 +241,10 @@ fn the_session_takes_the_terminals_size_and_follows_it() {
     terminal.type_keys("stty size\r");
     terminal.wait_for_row("24 80");
     terminal.resize(40, 100);
-    // The size comes by another way than keys: what is typed then may overtake it.
-    terminal.type_keys("until [ \"$(stty size)\" = '40 100' ]; do :; done; echo grown\r");
+    // The size comes by another way than keys: what is typed then may overtake it. And bash may
+    // draw its line anew for that when it has left it already: what it prints begins a new one.
+    let wait = "until [ \"$(stty size)\" = '40 100' ]; do :; done; printf '\\ngrown\\n'\r";
+    terminal.type_keys(wait);
     terminal.wait_for_row("grown");
 }
 
