@@ -117,10 +117,11 @@ impl Carrier {
     }
 
     /// When typed bytes have been unanswered for so long that a ping is to tell whether the
-    /// connection is slow or the program. Once for each byte.
+    /// connection is slow or the program. Once for each byte, and not while a ping asks already.
     fn probe_at(&self, timing: &Timing, input: &InputQueue) -> Option<Instant> {
         let since = self.input_since?.max(self.heartbeat.last_received());
-        (self.probed < input.sent()).then(|| since + timing.probe_after)
+        let asks = self.heartbeat.unanswered_since().is_some();
+        (!asks && self.probed < input.sent()).then(|| since + timing.probe_after)
     }
 
     /// Since when an answer is owed; `None` while the peer may well be silent.

@@ -192,18 +192,26 @@ impl Link {
             self.send(generation, ClientMessage::Ping(number));
             return;
         }
-        self.redial.reset();
-        if self.dials.may_grow() && self.redial.may_begin(now, &self.timing) {
-            self.start_dial(now, false);
-        }
+        self.dial_on_another_network(now);
     }
 
     /// The address that the connection speaks from is this machine's no more: nothing new comes on
     /// that connection, and there is nothing to wait for.
     pub fn handle_address_gone(&mut self, now: Instant) {
-        if let Some(carrier) = &mut self.carrier {
+        if let Some(carrier) = &mut self.carrier
+            && !carrier.has_no_address
+        {
             carrier.has_no_address = true;
             self.suspect(now);
+            self.dial_on_another_network(now);
+        }
+    }
+
+    /// Those that are under way may have begun on a network that is no more.
+    fn dial_on_another_network(&mut self, now: Instant) {
+        self.redial.reset();
+        if self.dials.may_grow() && self.redial.may_begin(now, &self.timing) {
+            self.start_dial(now, false);
         }
     }
 

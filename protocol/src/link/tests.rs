@@ -516,6 +516,33 @@ fn without_its_address_a_connection_is_not_waited_for() {
 }
 
 #[test]
+fn without_its_address_dials_of_the_old_network_are_not_waited_for_either() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.link.handle_typed(bench.now, b"x");
+    bench.run(1);
+    assert_eq!(bench.link.state(), State::Suspect);
+    let before = bench.link.request.generation.0;
+    bench.link.handle_received(bench.now, Generation(1));
+    bench.actions();
+    bench.run_for(Duration::from_millis(600));
+    bench.link.handle_address_gone(bench.now);
+    assert_eq!(bench.actions().last(), Some(&dial(before + 1)));
+}
+
+#[test]
+fn typing_on_without_an_answer_asks_once() {
+    let mut bench = Bench::live(Reach::Remote);
+    let mut pings = 0;
+    for _ in 0..20 {
+        bench.link.handle_typed(bench.now, b"x");
+        let seen = bench.run_for(Duration::from_millis(50));
+        let is_ping = |action: &Action| matches!(action, Action::Send(_, ClientMessage::Ping(_)));
+        pings += seen.iter().filter(|(_, action)| is_ping(action)).count();
+    }
+    assert_eq!(pings, 1);
+}
+
+#[test]
 fn a_local_link_has_no_timers_and_redials_a_server_that_restarts() {
     let mut bench = Bench::live(Reach::Local);
     bench.link.handle_typed(bench.now, b"x");
