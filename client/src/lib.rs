@@ -24,6 +24,7 @@ pub mod lending;
 pub mod line_rate;
 pub mod network_watch;
 pub mod output_queue;
+mod output_watch;
 pub mod paragraph;
 pub mod place;
 mod process_sockets;
