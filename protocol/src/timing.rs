@@ -39,7 +39,8 @@ pub struct Timing {
     /// Silence after which a second connection is dialled beside the first. 8 s: rare on a
     /// path that works, and a dial costs little.
     pub suspect: Duration,
-    /// The same when typed bytes are unanswered, or four round trips where those take longer.
+    /// The same when typed bytes are unanswered, or four round trips where those take longer, but
+    /// no longer than [`Timing::banner_with_input`].
     /// 1 s: the user waits, and most cuts of idle connections are found by the first key. Within
     /// it TCP sends a lost packet twice again; and where the connection is well after all, the
     /// dial is dropped, and the user never hears of it.

@@ -142,13 +142,14 @@ impl Carrier {
         Some(self.owed_since()? + wait)
     }
 
-    /// When a second connection is dialled.
+    /// When a second connection is dialled: no later than the user is told of the silence.
     pub(super) fn suspect_at(&self, timing: &Timing) -> Option<Instant> {
-        let round_trip = self.round_trip();
+        // What was measured in an outage is no round trip, and is forgotten slowly.
+        let patience = (self.round_trip() * 4).min(timing.banner_with_input);
         let wait = if self.shaken {
-            timing.suspect_after_wake.max(round_trip * 4)
+            timing.suspect_after_wake.max(patience)
         } else if self.input_since.is_some() {
-            timing.suspect_with_input.max(round_trip * 4)
+            timing.suspect_with_input.max(patience)
         } else {
             timing.suspect
         };

@@ -198,17 +198,23 @@ fn a_connection_that_answers_after_all_stays() {
 }
 
 #[test]
-fn suspicion_waits_for_four_round_trips() {
-    let mut bench = Bench::new(Reach::Remote);
-    bench.actions();
-    bench.attach_within(1, false, 0, Duration::from_secs(1));
-    bench.actions();
-    let round_trip = bench.link.stats(bench.now).round_trip;
-    assert_eq!(round_trip, Some(Duration::from_secs(1)));
-    bench.link.handle_typed(bench.now, b"l");
-    let seen = bench.run(5);
-    assert_eq!(seen.last(), Some(&(5, dial(2))), "{seen:?}");
-    assert!(!seen.contains(&(4, dial(2))));
+fn suspicion_waits_for_four_round_trips_but_not_longer_than_until_the_banner() {
+    for (round_trip, wait) in [(100, 1_000), (500, 2_000), (700, 2_800), (5_000, 3_000)] {
+        let mut bench = Bench::new(Reach::Remote);
+        bench.actions();
+        bench.attach_within(1, false, 0, Duration::from_millis(round_trip));
+        bench.actions();
+        let measured = bench.link.stats(bench.now).round_trip;
+        assert_eq!(measured, Some(Duration::from_millis(round_trip)));
+        // So that the first dial is not too near.
+        bench.run(2);
+        bench.link.handle_typed(bench.now, b"l");
+        let dials = |seen: &[(u64, Action)]| seen.iter().any(|(_, action)| *action == dial(2));
+        let before = bench.run_for(Duration::from_millis(wait - 1));
+        assert!(!dials(&before), "{round_trip}: {before:?}");
+        let then = bench.run_for(Duration::from_millis(1));
+        assert!(dials(&then), "{round_trip}: {then:?}");
+    }
 }
 
 #[test]
