@@ -1,14 +1,15 @@
 //! What is typed while there is no contact: kept in order, up to a bound that is shown; and a
 //! line that waited for long is asked about before a program gets it.
 
+use std::time::Duration;
+
 use psess_harness::{Counter, Sshd, Terminal, World, eventually, has};
 
 use crate::resume::ssh_processes;
 use crate::world;
 
-/// Lines that a user waits for are asked about after a second, and any single key may be the
-/// answer: here nobody needs the time to read the question.
-const SHORT: &str = "ask-after = \"1s\"\nanswer-after = \"0s\"\n";
+/// Lines that a user waits for are asked about after a second.
+const SHORT: &str = "ask-after = \"1s\"\n";
 
 /// Prints what it reads by lines, and a line that says that time goes by.
 const READER: &str = "stty -echo; echo ready; \
@@ -91,6 +92,12 @@ impl Scene {
         });
     }
 
+    /// Answers the question, once it was read: a key that comes sooner is none.
+    fn answer(&self, key: &str) {
+        std::thread::sleep(Duration::from_millis(600));
+        self.terminal.type_keys(key);
+    }
+
     /// Waits until the program has read these lines, and no others.
     fn wait_for_lines(&self, lines: &[&str]) {
         let lines: Vec<String> = lines.iter().map(|line| format!("got <{line}>")).collect();
@@ -124,7 +131,7 @@ fn a_line_that_waited_for_long_is_delivered_when_the_user_says_so_and_what_follo
     terminal.wait_for_text("deliver the 13 bytes");
     scene.wait_for_output();
     scene.wait_for_lines(&["one"]);
-    terminal.type_keys("y");
+    scene.answer("y");
     scene.wait_for_lines(&["one", "two"]);
     scene.wait_for_no_banner();
     terminal.type_keys(" more\r");
@@ -147,7 +154,7 @@ fn a_line_that_waited_for_long_is_dropped_when_the_user_says_so_and_no_other() {
     scene.heal();
     terminal.wait_for_text("deliver the 14 bytes typed meanwhile? y/n");
     scene.wait_for_output();
-    terminal.type_keys("n");
+    scene.answer("n");
     scene.wait_for_no_banner();
     terminal.type_keys("two\r");
     scene.wait_for_lines(&["two"]);
