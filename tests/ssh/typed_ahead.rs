@@ -155,6 +155,9 @@ fn a_line_that_waited_for_long_is_dropped_when_the_user_says_so_and_no_other() {
     terminal.wait_for_text("deliver the 14 bytes typed meanwhile? y/n");
     scene.wait_for_output();
     scene.answer("n");
+    // The line is gone for a moment with each output: what is typed then may come along with the
+    // answer, and then it is none.
+    scene.wait_for_output();
     scene.wait_for_no_banner();
     terminal.type_keys("two\r");
     scene.wait_for_lines(&["two"]);
