@@ -13,11 +13,12 @@ import subprocess
 import time
 
 import processes
+from folder import Folder
 from report import Failed
 from terminal import COLUMNS, ROWS, Client, Late, now, open_terminal
 
 
-class Peer:
+class Peer(Folder):
     name = ""
     binary = ""           # what is looked for in PATH …
     variable = ""         # … unless this variable names it (default BENCH_<NAME>)
@@ -90,13 +91,6 @@ class Peer:
             XDG_RUNTIME_DIR=os.path.join(self.folder, "run"),
         )
         self.configure()
-
-    def file(self, name, text=None):
-        path = os.path.join(self.folder, name)
-        if text is not None:
-            with open(path, "w") as f:
-                f.write(text)
-        return path
 
     def run(self, argv, limit=20.0):
         """Run one of the peer's commands to its end: (output, nanoseconds)."""

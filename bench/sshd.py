@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import processes
+from folder import Folder
 from report import Failed
 
 PROGRAMS = ("sshd", "ssh", "ssh-keygen")
@@ -24,7 +25,7 @@ def missing():
     return None
 
 
-class Host:
+class Host(Folder):
     """A running sshd, whose sessions have `env`. `ssh` is a program that knows it as `far`."""
 
     def __init__(self, folder, env):
@@ -55,13 +56,6 @@ class Host:
  LogLevel ERROR
 """)
         self.await_listening(port)
-
-    def file(self, name, text=None):
-        path = os.path.join(self.folder, name)
-        if text is not None:
-            with open(path, "w") as f:
-                f.write(text)
-        return path
 
     def settings(self, port, env):
         sets = " ".join(f'"{name}={value}"' for name, value in env.items() if name != "TERM")

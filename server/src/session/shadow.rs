@@ -235,6 +235,8 @@ fn behind(position: Offset, log: &OutputLog) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
+
     use psess_protocol::terminal::Limits;
 
     use crate::journal::Journal;
@@ -249,6 +251,12 @@ mod tests {
 
     fn session(now: Instant, journal: Journal) -> Session {
         Session::new(now, Record::of_size(size()), journal, Limits::default())
+    }
+
+    /// The journal as a successor of its server finds it now.
+    fn opened_again(file: &OwnedFd, input: &OwnedFd) -> Journal {
+        let copy = |fd: &OwnedFd| fd.try_clone().expect("a copy");
+        Journal::open(copy(file), copy(input)).expect("a journal")
     }
 
     /// Lines that tell their number, in changing colours, some of them wrapped.
@@ -348,9 +356,7 @@ mod tests {
         for until in [3 << 20, (4 << 20) + 4000, 6 << 20, 13 << 20] {
             print(&mut killed, now, &text[printed..until]);
             printed = until;
-            let copies = (file.try_clone(), input.try_clone());
-            let again = (copies.0.expect("a copy"), copies.1.expect("a copy"));
-            let journal = Journal::open(again.0, again.1).expect("a journal");
+            let journal = opened_again(&file, &input);
             let successor = session(now, journal);
             let difference = difference(&successor, &text[..until]);
             assert_eq!(difference, None, "killed at {until}");
@@ -374,9 +380,7 @@ mod tests {
             let until = mib << 20;
             print(&mut killed, now, &text[printed..until]);
             printed = until;
-            let copies = (file.try_clone(), input.try_clone());
-            let again = (copies.0.expect("a copy"), copies.1.expect("a copy"));
-            let journal = Journal::open(again.0, again.1).expect("a journal");
+            let journal = opened_again(&file, &input);
             if let Some(checkpoint) = journal.read_checkpoint() {
                 assert!(checkpoint.replay.len() < 64 << 10, "at {mib} MiB");
             }
