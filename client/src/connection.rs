@@ -108,6 +108,12 @@ impl Connection {
         self.lending.as_mut()?.written()
     }
 
+    /// Writes typed bytes straight to the session's pty, where that is lent to us: how many it took.
+    pub fn type_in(&mut self, typed: &[u8]) -> usize {
+        let lending = self.lending.as_mut();
+        lending.map_or(0, |lending| lending.type_in(typed))
+    }
+
     /// Takes the user's terminal back: the server writes no more to it.
     pub fn take_back(&mut self) {
         self.lending = None;

@@ -191,7 +191,8 @@ impl Conversation {
             | Capability::Ending
             | Capability::Unwritten
             | Capability::Lending
-            | Capability::Renaming => "run 'psess server restart'",
+            | Capability::Renaming
+            | Capability::Typing => "run 'psess server restart'",
         };
         let words = format!(
             "the server is older (psess {}) and cannot {missing}: upgrade psess there, then {replace}",

@@ -1,5 +1,5 @@
 //! The user's terminal, lent to the server of this machine: it writes plain output to it by
-//! itself, and this knows how far it is.
+//! itself, and this knows how far it is. In return the server lends the pty, to type into.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use psess_protocol::lending::Ring;
 use psess_protocol::offset::Offset;
 use rustix::fs::{SeekFrom, seek};
-use rustix::io::pread;
+use rustix::io::{Errno, pread, write};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -19,7 +19,15 @@ use rustix::net::{
 pub struct Lending {
     /// Where the server hands over what tells how far it is. It writes only while this is open.
     socket: OwnedFd,
-    progress: Option<Progress>,
+    loan: Option<Loan>,
+}
+
+/// What the server hands over.
+#[derive(Debug)]
+struct Loan {
+    progress: Progress,
+    /// The session's pty, where this client may write to it.
+    pty: Option<OwnedFd>,
 }
 
 /// How far the server is: see [`psess_protocol::lending`].
@@ -61,18 +69,15 @@ impl Lending {
         if sent < request.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        Ok(Self {
-            socket,
-            progress: None,
-        })
+        Ok(Self { socket, loan: None })
     }
 
     /// Up to where the server wrote output; `None` while it has not said how that is told.
     pub fn written(&mut self) -> Option<Offset> {
-        if self.progress.is_none() {
-            self.progress = receive(self.socket.as_fd());
+        if self.loan.is_none() {
+            self.loan = receive(self.socket.as_fd());
         }
-        let progress = self.progress.as_ref()?;
+        let progress = &self.loan.as_ref()?.progress;
         let mut noted = progress.noted()?;
         loop {
             let place = seek(&progress.log, SeekFrom::Current(0)).ok()?;
@@ -84,11 +89,26 @@ impl Lending {
             noted = again;
         }
     }
+
+    /// Writes typed bytes to the pty, if that is lent: how many it took.
+    pub fn type_in(&mut self, typed: &[u8]) -> usize {
+        let Some(loan) = &mut self.loan else { return 0 };
+        let written = loan.pty.as_ref().map(|pty| write(pty, typed));
+        match written {
+            Some(Ok(count)) => count,
+            // The program does not read, which is for the server to wait for.
+            Some(Err(Errno::AGAIN | Errno::INTR)) | None => 0,
+            Some(Err(_)) => {
+                loan.pty = None;
+                0
+            }
+        }
+    }
 }
 
-fn receive(socket: BorrowedFd<'_>) -> Option<Progress> {
+fn receive(socket: BorrowedFd<'_>) -> Option<Loan> {
     let mut ring = [0; Ring::ENCODED];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(&mut ring)];
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
@@ -99,7 +119,9 @@ fn receive(socket: BorrowedFd<'_>) -> Option<Progress> {
             descriptors.extend(rights);
         }
     }
-    let [log, note] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
+    let mut descriptors = descriptors.into_iter();
+    let (log, note, pty) = (descriptors.next()?, descriptors.next()?, descriptors.next());
     let ring = Ring::decode(&ring).filter(|_| received.bytes == Ring::ENCODED)?;
-    Some(Progress { ring, log, note })
+    let progress = Progress { ring, log, note };
+    Some(Loan { progress, pty })
 }

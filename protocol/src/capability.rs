@@ -21,6 +21,8 @@ pub enum Capability {
     Lending = 5,
     /// Knows [`ServerMessage::Renamed`](crate::message::ServerMessage::Renamed).
     Renaming = 6,
+    /// Knows [`ClientMessage::Typed`](crate::message::ClientMessage::Typed).
+    Typing = 7,
 }
 
 impl Capability {
@@ -31,7 +33,8 @@ impl Capability {
         | Self::Ending.bit()
         | Self::Unwritten.bit()
         | Self::Lending.bit()
-        | Self::Renaming.bit();
+        | Self::Renaming.bit()
+        | Self::Typing.bit();
 
     /// Its bit in a hello.
     #[must_use]
@@ -51,6 +54,7 @@ impl fmt::Display for Capability {
             Self::Unwritten => "count what a terminal has not taken yet",
             Self::Lending => "write to a terminal that is lent to it",
             Self::Renaming => "tell that a session was renamed",
+            Self::Typing => "type straight into a session",
         })
     }
 }

@@ -1,10 +1,20 @@
-//! How far a server is that writes to a lent terminal: told by two files, so that it is known
+//! What a client and a server on one machine lend each other, so that each key and each echo wakes
+//! one process less: the client its terminal, the server the pty.
+//!
+//! How far a server is that writes to a lent terminal is told by two files, so that it is known
 //! exactly also when the server is killed.
 //!
 //! The server writes with sendfile(2) from its log, a ring, so that the kernel moves the log
 //! file's offset with each byte that the terminal takes. It hands that open file to the client,
 //! with another that holds 8 bytes: a position in the output, as a little-endian number, that
 //! changes only where the file's offset is at the place in the ring that belongs to it.
+//!
+//! The pty's master comes along with the two files, for a client that knows
+//! [`ClientMessage::Typed`](crate::message::ClientMessage::Typed) and may type. What such a client
+//! writes there is delivered, and nobody's to lose: not the server's, which is told afterwards. It
+//! writes only while all that it sent through the server before was delivered, so that nothing is
+//! overtaken; and closes the pty with the connection, as a program is hung up on when nobody has it
+//! open.
 
 use crate::offset::Offset;
 

@@ -19,5 +19,6 @@ pub mod offset;
 pub mod outcome;
 pub mod rendezvous;
 pub mod size;
+pub mod stop_keys;
 pub mod terminal;
 pub mod timing;

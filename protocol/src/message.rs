@@ -100,6 +100,13 @@ pub enum ClientMessage {
     /// descriptors come along: the terminal, and a socket on which the server tells how far it is
     /// (see [`crate::lending`]). No answer.
     Lend,
+
+    /// Attached: what the user typed since, the client wrote to the pty by itself, which the server
+    /// had lent it (see [`crate::lending`]). It has no offset. No answer.
+    Typed {
+        /// Whether that was to stop the program: what is unsent may be skipped.
+        stops: bool,
+    },
 }
 
 impl ClientMessage {
@@ -113,6 +120,7 @@ impl ClientMessage {
             Self::AskEnding => Some(Capability::Ending),
             Self::Unwritten(_) => Some(Capability::Unwritten),
             Self::Lend => Some(Capability::Lending),
+            Self::Typed { .. } => Some(Capability::Typing),
             Self::Environment(_)
             | Self::New(_)
             | Self::Attach(_)

@@ -102,6 +102,10 @@ pub struct Timing {
     pub input_in_flight_bytes: usize,
     /// Typed bytes that are kept in all. 1 MiB: a large paste.
     pub input_bytes: usize,
+    /// How far apart a server on the same machine is told of keys that the client typed past it.
+    /// 0.1 s: soon enough to know whose user typed last, and after the key's echo, which must not
+    /// wait for it.
+    pub typed_apart: Duration,
     /// Terminal bytes after which an acknowledgement is due in any case: 16 KiB, which no server
     /// gives less credit than.
     pub acknowledge_bytes: u64,
@@ -149,6 +153,7 @@ impl Default for Timing {
             local_give_up: seconds(10),
             input_in_flight_bytes: 64 * 1024,
             input_bytes: 1024 * 1024,
+            typed_apart: Duration::from_millis(100),
             acknowledge_bytes: 16 * 1024,
             acknowledge_apart: Duration::from_millis(1),
             acknowledge_rest_apart: Duration::from_millis(10),

@@ -79,6 +79,7 @@ fn client_messages() -> Vec<ClientMessage> {
         ClientMessage::AskEnding,
         ClientMessage::Unwritten(300_000),
         ClientMessage::Lend,
+        ClientMessage::Typed { stops: true },
     ]
 }
 

@@ -332,7 +332,8 @@ impl Requests {
             | ClientMessage::Detach
             | ClientMessage::Redraw
             | ClientMessage::AskEnding
-            | ClientMessage::Lend => ServerMessage::Failed(Failure {
+            | ClientMessage::Lend
+            | ClientMessage::Typed { .. } => ServerMessage::Failed(Failure {
                 kind: FailureKind::Protocol,
                 message: "this connection is not attached to a session".to_owned(),
             }),

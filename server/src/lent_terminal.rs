@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
 use psess_descriptor::Blockage;
@@ -53,10 +53,16 @@ pub(crate) struct LentTerminal {
 impl LentTerminal {
     /// Takes over what was lent, for output of `log`: a file that is open for nobody else. So far
     /// nothing was written; what the client is told must never be more than it knows to be shown.
+    /// In return it is lent the `pty`, if any.
     ///
     /// # Errors
     /// When what was lent is no terminal, a file cannot be had, or the client does not take its part.
-    pub(crate) fn new(loan: Loan, log: OwnedFd, ring: Ring) -> io::Result<Self> {
+    pub(crate) fn new(
+        loan: Loan,
+        log: OwnedFd,
+        ring: Ring,
+        pty: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Self> {
         if !isatty(&loan.terminal) {
             return Err(Errno::NOTTY.into());
         }
@@ -75,8 +81,11 @@ impl LentTerminal {
             is_blocked: false,
         };
         lent.move_to(Offset(0))?;
-        let files = [lent.log.as_fd(), lent.note.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let files: Vec<_> = [lent.log.as_fd(), lent.note.as_fd()]
+            .into_iter()
+            .chain(pty)
+            .collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(&files));
         let ring = ring.encode();

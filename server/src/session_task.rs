@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use psess_descriptor::alarm::Alarm;
 use psess_descriptor::{Blockage, Sink, Source};
+use psess_protocol::capability::Capability;
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
 use psess_protocol::message::{
@@ -113,6 +114,7 @@ impl SessionTask {
                 Woken::Pty(read) => read.max(LEAST_READ),
                 Woken::Mail(_) | Woken::Written | Woken::Timeout => 0,
             };
+            let is_mail = matches!(woken, Woken::Mail(_));
             match woken {
                 Woken::Mail(event) => {
                     self.handle_event(event);
@@ -127,12 +129,12 @@ impl SessionTask {
             self.resize_pty();
             if self.session.has_input() {
                 self.deliver_input();
-                if self.session.is_about_to_skip() {
-                    // What was printed before the key is skipped too.
-                    let mut cx = Context::from_waker(Waker::noop());
-                    if let Poll::Ready(read) = self.poll_pty(&mut cx) {
-                        turn += read;
-                    }
+            }
+            if is_mail && self.session.is_about_to_skip() {
+                // What was printed before the key is skipped too.
+                let mut cx = Context::from_waker(Waker::noop());
+                if let Poll::Ready(read) = self.poll_pty(&mut cx) {
+                    turn += read;
                 }
             }
             if turn >= TURN {
@@ -204,13 +206,14 @@ impl SessionTask {
             closing: false,
         };
         let unwritten = ClientMessage::Unwritten(unwritten);
+        let types = hello.can(Capability::Typing) && !attach.read_only;
         let attached = self.session.attach(now, connection, &attach);
         match attached.and_then(|()| self.session.handle_message(now, connection, &unwritten)) {
             Ok(()) => {
                 self.session.handle_hello(connection, &hello);
                 self.session.record.attached = unix_time();
                 self.save();
-                client.lent = loan.and_then(|loan| self.borrow(loan));
+                client.lent = loan.and_then(|loan| self.borrow(loan, types));
                 self.session.set_lent(connection, client.lent.is_some());
             }
             Err(failure) => {
@@ -224,10 +227,12 @@ impl SessionTask {
         }
     }
 
-    /// Takes a terminal; without it, the client writes all there is.
-    fn borrow(&self, loan: Loan) -> Option<LentTerminal> {
+    /// Takes a terminal, and lends the pty in return to a client that `types`. Without a terminal,
+    /// the client writes all there is.
+    fn borrow(&self, loan: Loan, types: bool) -> Option<LentTerminal> {
         let (log, ring) = self.session.open_log().ok()?;
-        LentTerminal::new(loan, log, ring).ok()
+        let pty = types.then(|| self.pty.as_fd());
+        LentTerminal::new(loan, log, ring, pty).ok()
     }
 
     fn close_on_failure(&mut self, connection: ConnectionId, result: Result<(), Failure>) {

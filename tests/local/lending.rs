@@ -1,7 +1,8 @@
 //! The terminal of a client on the same machine is lent to the server, which writes plain output
-//! to it by itself.
+//! to it by itself; in return the client types into the pty.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use psess_harness::{Process, Screen, Signal, Terminal, World, eventually};
 
@@ -212,4 +213,78 @@ fn what_is_printed_below_a_warning_is_whole_once_that_is_taken_away() {
         let numbers = rows[start + 1..].iter().map_while(|row| row.parse().ok());
         (numbers.collect::<Vec<u64>>() == expected).then_some(())
     });
+}
+
+/// A program that keeps all that is typed in a file, and the file.
+fn typist(world: &World) -> (Terminal, PathBuf) {
+    let typed = world.path("typed");
+    let script = format!("stty raw -echo; echo ready; cat > {}", typed.display());
+    let terminal = world.open(["new", "typist", "--", "sh", "-c", &script]);
+    terminal.wait_for_text("ready");
+    terminal.settle();
+    (terminal, typed)
+}
+
+fn wait_for_typed(file: &Path, expected: &str) {
+    eventually("all that was typed came", || {
+        let typed = fs::read_to_string(file).ok()?;
+        (typed.len() >= expected.len()).then_some(())
+    });
+    let typed = fs::read_to_string(file).expect("it is text");
+    assert!(typed == expected, "something else was typed");
+}
+
+#[test]
+fn keys_reach_the_program_past_a_server_that_stands_still() {
+    let world = world();
+    let (terminal, typed) = typist(&world);
+    let server = world.role("server").pop().expect("a server runs");
+    server.signal(Signal::STOP);
+    terminal.type_keys("k");
+    wait_for_typed(&typed, "k");
+    server.signal(Signal::CONT);
+    terminal.type_keys("l");
+    wait_for_typed(&typed, "kl");
+}
+
+#[test]
+fn keys_and_what_is_pasted_keep_their_order_whoever_is_killed() {
+    let world = world();
+    let (terminal, typed) = typist(&world);
+    let mut expected = String::new();
+    for round in 0..4 {
+        let server = eventually("a server runs", || world.role("server").pop());
+        for key in 0..60 {
+            let mut keys = format!("{round}:{key};");
+            if key % 7 == 0 {
+                keys += &"pasted ".repeat(50 + key);
+            }
+            terminal.type_keys(&keys);
+            expected += &keys;
+            if key == 30 {
+                server.kill();
+            }
+        }
+        wait_for_typed(&typed, &expected);
+    }
+}
+
+#[test]
+fn a_program_knows_the_size_that_its_terminal_has_before_the_next_key() {
+    let world = world();
+    let script = "echo ready; while read -rsn1 key; do echo \"$key: $(stty size)\"; done";
+    let terminal = world.open(["new", "sizes", "--", "bash", "-c", script]);
+    terminal.wait_for_text("ready");
+    terminal.settle();
+    for round in 0..25 {
+        let (rows, columns) = (20 + round % 3, 60 + round);
+        let key = char::from(b'a' + u8::try_from(round).expect("few"));
+        terminal.resize(rows, columns);
+        terminal.type_keys(key.to_string());
+        let answer = terminal.wait_for("an answer", |screen| {
+            let mut rows = screen.rows().into_iter();
+            rows.find(|row| row.starts_with(&format!("{key}: ")))
+        });
+        assert_eq!(answer, format!("{key}: {rows} {columns}"));
+    }
 }

@@ -15,10 +15,17 @@ const WORTH_A_REASON: Duration = Duration::from_secs(30);
 /// How long that stays when no key is pressed.
 const REASON_SHOWN: Duration = Duration::from_secs(60);
 
+/// The longest that a terminal sends for a key, or for a few that are hit at once.
+const KEY_BYTES: usize = 64;
+
 impl AttachedClient {
     pub(super) fn handle_typed(&mut self, now: Instant, typed: &[u8]) {
         self.last_key = now;
         self.reason = None;
+        // The signal of it may not have come yet, and the program is to know its size before the key.
+        if self.tty.size() != self.screen.size() {
+            self.handle_resized(now);
+        }
         if self.warnings.handle_typed(typed) {
             self.take_warnings_away();
         }
@@ -52,11 +59,27 @@ impl AttachedClient {
     }
 
     pub(super) fn handle_keys(&mut self, now: Instant, passed: &[u8], detach: bool) {
-        if !passed.is_empty() {
-            self.link.handle_typed(now, passed);
+        let typed = self.type_in(passed);
+        if typed > 0 {
+            self.link.handle_typed_past(now, &passed[..typed]);
+        }
+        if typed < passed.len() {
+            self.link.handle_typed(now, &passed[typed..]);
         }
         if detach {
             self.link.handle_detach(now);
+        }
+    }
+
+    /// Writes keys straight to the pty, where that is lent to us: how many bytes it took. What is
+    /// pasted goes through the server, as the program may not read it for long.
+    fn type_in(&mut self, passed: &[u8]) -> usize {
+        let is_key = (1..=KEY_BYTES).contains(&passed.len());
+        match self.connections.last_mut() {
+            Some(connection) if is_key && self.link.is_passable(connection.generation) => {
+                connection.type_in(passed)
+            }
+            Some(_) | None => 0,
         }
     }
 

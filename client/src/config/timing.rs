@@ -64,6 +64,7 @@ settings! {
         attach
         leave
         answer_after
+        typed_apart
         acknowledge_apart
         acknowledge_rest_apart
         local_redial

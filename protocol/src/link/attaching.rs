@@ -36,6 +36,7 @@ impl Link {
             return;
         }
         self.told_size = self.request.size;
+        self.resize_pending = false;
         let mut request = self.request.clone();
         request.generation = generation;
         request.position = (!self.redrawing).then(|| self.output.resumable()).flatten();
@@ -139,6 +140,7 @@ impl Link {
         self.carrier = Some(Carrier::new(now, dial.generation, interval, took));
         if self.told_size != self.request.size {
             self.told_size = self.request.size;
+            self.resize_pending = true;
             self.send(dial.generation, ClientMessage::Resize(self.request.size));
         }
         Event::Attached {

@@ -70,11 +70,15 @@ pub struct Link {
     has_picture: bool,
     /// The size that the server was told last.
     told_size: Size,
+    /// It was told so on this connection, and was sent no input since.
+    resize_pending: bool,
     last_contact: Instant,
     lost: Option<Loss>,
     last_typed: Option<Instant>,
     /// When something was typed last that was kept for the program.
     last_kept: Option<Instant>,
+    /// When the server is to be told of keys that the pty got past it.
+    untold_typed: Option<Instant>,
     leaving: Option<Instant>,
     redials: u64,
     actions: VecDeque<Action>,
@@ -165,10 +169,12 @@ impl Link {
             redrawing: false,
             has_picture: false,
             told_size: options.size,
+            resize_pending: false,
             last_contact: now,
             lost: None,
             last_typed: None,
             last_kept: None,
+            untold_typed: None,
             leaving: None,
             redials: 0,
             actions: VecDeque::new(),
@@ -230,6 +236,9 @@ impl Link {
             self.end_detached(DetachReason::Requested);
             return;
         }
+        if self.untold_typed.is_some_and(|at| at <= now) {
+            self.tell_typed(false);
+        }
         self.check_carrier(now);
         while let Some(generation) = self.dials.overdue(now) {
             self.give_up_dial(now, generation, "no answer in time");
@@ -265,6 +274,7 @@ impl Link {
         }
         let (offset, bytes) = self.input.take(INPUT_CHUNK_BYTES)?;
         carrier.handle_input_sent(now, self.input.sent());
+        self.resize_pending = false;
         Some(Action::SendInput(generation, offset, bytes))
     }
 
@@ -291,6 +301,7 @@ impl Link {
             self.next_dial(now),
             carrier,
             acknowledgement,
+            self.untold_typed,
             self.leaving,
             self.local_end(),
             self.banner_timeout(now),

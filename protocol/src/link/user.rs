@@ -6,9 +6,11 @@ use super::action::Action;
 use super::banner::Trying;
 use super::dials::Dials;
 use super::{INPUT_CHUNK_BYTES, Link};
+use crate::identity::Generation;
 use crate::message::{ClientMessage, DetachReason};
 use crate::offset::Offset;
 use crate::size::Size;
+use crate::stop_keys;
 
 impl Link {
     /// The user typed, the detach key taken out. What does not fit any more is lost, and the
@@ -30,6 +32,36 @@ impl Link {
             self.is_full = self.input.push(typed) < typed.len();
         }
         self.dial_if_due(now);
+    }
+
+    /// Whether typed bytes may reach the pty past this connection: whatever was said on it before
+    /// that they could overtake has arrived.
+    #[must_use]
+    pub fn is_passable(&self, generation: Generation) -> bool {
+        let is_live = self.carrier.as_ref().map(|carrier| carrier.generation) == Some(generation);
+        let is_settled = self.input.waiting() == 0 && !self.resize_pending;
+        is_live && is_settled && !self.request.read_only && self.leaving.is_none()
+    }
+
+    /// The user typed, and the pty got it past the connection: see [`Link::is_passable`].
+    pub fn handle_typed_past(&mut self, now: Instant, typed: &[u8]) {
+        self.last_typed = Some(now);
+        self.last_kept = Some(now);
+        match stop_keys::are_in(typed) {
+            true => self.tell_typed(true),
+            false => {
+                let due = now + self.timing.typed_apart;
+                self.untold_typed.get_or_insert(due);
+            }
+        }
+    }
+
+    /// Tells the server that the user typed.
+    pub(super) fn tell_typed(&mut self, stops: bool) {
+        self.untold_typed = None;
+        if let Some(carrier) = &self.carrier {
+            self.send(carrier.generation, ClientMessage::Typed { stops });
+        }
     }
 
     /// The user wants to leave.
@@ -71,6 +103,7 @@ impl Link {
                 carrier.handle_sent(now);
                 let generation = carrier.generation;
                 self.told_size = size;
+                self.resize_pending = true;
                 self.send(generation, ClientMessage::Resize(size));
             }
             None if attaching => {}

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use psess_protocol::message::{Failure, FailureKind};
 use psess_protocol::offset::InputOffset;
+use psess_protocol::stop_keys;
 
 use super::attachment::Attachment;
 use super::{ConnectionId, SKIP_BYTES, Session, protocol_failure};
@@ -44,8 +45,6 @@ impl Session {
         let Some(new) = bytes.get(known..).filter(|new| !new.is_empty()) else {
             return Ok(());
         };
-        attachment.touched = now;
-        self.active = now;
         if runs {
             self.journal
                 .append_input(client, new)
@@ -54,15 +53,23 @@ impl Session {
                     message: format!("'{}' takes no input: {error}", self.record.name),
                 })?;
         }
+        self.handle_typed(now, connection, stop_keys::are_in(new));
+        Ok(())
+    }
+
+    /// The user of an attached client typed, maybe to stop the program, which got that or is about
+    /// to.
+    pub(super) fn handle_typed(&mut self, now: Instant, connection: ConnectionId, stops: bool) {
+        self.active = now;
         self.follow_size_of(now, connection);
         // Nearly always little is unsent, and then the keys do not matter.
-        if self.is_far_behind(connection)
-            && asks_to_stop(new)
-            && let Some(attachment) = self.attachments.get_mut(&connection)
-        {
-            attachment.skip();
+        let skips = stops && self.is_far_behind(connection);
+        if let Some(attachment) = self.attachments.get_mut(&connection) {
+            attachment.touched = now;
+            if skips {
+                attachment.skip();
+            }
         }
-        Ok(())
     }
 
     /// Whether so much is unsent that a key which stops the program skips it.
@@ -126,14 +133,4 @@ impl Session {
             }
         }
     }
-}
-
-/// Whether a key in `typed` stops or suspends a program: Ctrl-C, Ctrl-Z, Ctrl-\, as bytes or in
-/// the kitty keyboard protocol.
-fn asks_to_stop(typed: &[u8]) -> bool {
-    let encoded: [&[u8]; 3] = [b"\x1b[99;5u", b"\x1b[122;5u", b"\x1b[92;5u"];
-    typed.iter().any(|byte| matches!(byte, 0x03 | 0x1a | 0x1c))
-        || encoded
-            .iter()
-            .any(|key| typed.windows(key.len()).any(|window| window == *key))
 }
