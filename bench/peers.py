@@ -29,6 +29,7 @@ class Peer(Folder):
     lists = True
     restores = True       # the server keeps a screen and paints it on attach
     keeps_history = True  # the length of its scrollback can be set
+    sends_history = False  # to the terminal's own scrollback, on attach
     needs_visit = False   # the program starts or runs only after a first attach
     most_sessions = 1000  # how many sessions it is asked for in `scale`
 
@@ -131,7 +132,14 @@ class Peer(Folder):
         return self.run(self.create_argv(name, program))[1]
 
     def attach(self, name, program=None):
-        client = Client(self.attach_argv(name), self.env)
+        return self._show(self.attach_argv(name))
+
+    def attach_bare(self, name):
+        """Attach without history, where the server sends some otherwise."""
+        return self._show(self.bare_argv(name))
+
+    def _show(self, argv):
+        client = Client(argv, self.env)
         self.clients.append(client)
         return client
 
@@ -474,16 +482,23 @@ class Et(Peer):
 class Psess(Peer):
     name = binary = "psess"
     variable = "PSESS"
+    sends_history = True
 
     def configure(self):
         self.env["PSESS_DIR"] = os.path.join(self.folder, "run")
         self.env["PATH"] = os.path.dirname(self.path) + os.pathsep + self.env["PATH"]
+        if self.history:
+            self.env["PSESS_HISTORY_LINES"] = str(self.history)
+            self.env["PSESS_HISTORY_BYTES"] = "16M"
 
     def create_argv(self, name, program):
         return [self.path, "new", "-d", name, "--", *program]
 
     def attach_argv(self, name):
         return [self.path, "attach", name]
+
+    def bare_argv(self, name):
+        return [*self.attach_argv(name), "--history", "none"]
 
     def attach_over(self, host, name, program):
         # It looks for ssh in PATH, and for itself over there.
@@ -525,8 +540,9 @@ class Session:
             except Late as e:
                 raise Failed(str(e)) from None
 
-    def attach(self, settle=True):
-        self.client = self.peer.attach(self.name, self.argv)
+    def attach(self, settle=True, bare=False):
+        self.client = (self.peer.attach_bare(self.name) if bare
+                       else self.peer.attach(self.name, self.argv))
         if settle:
             self.await_program()
             self.client.settle()
