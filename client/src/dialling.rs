@@ -8,12 +8,13 @@ use std::task::Poll;
 use psess_protocol::identity::Generation;
 use psess_protocol::link::{Closed, ClosedKind};
 use psess_protocol::message::{ClientMessage, Failure, FailureKind, ServerMessage};
+use psess_protocol::rendezvous::RendezvousError;
 
 use crate::connection::Connection;
 use crate::greeting::{Greeted, greet};
 use crate::handshake::{Wire, WireError};
 use crate::transport::pipe::Pipe;
-use crate::transport::{Dial, Transport};
+use crate::transport::{Dial, DialError, Transport};
 
 /// Dials that are under way, as many as the link wants at once.
 #[derive(Default)]
@@ -116,13 +117,8 @@ async fn dial(
     requests: Vec<ClientMessage>,
     may_exist: bool,
 ) -> Result<Dialled, DialFailed> {
-    let greeted = greet(&transport, dial).await.map_err(|error| {
-        DialFailed::Closed(Closed {
-            kind: ClosedKind::Unreachable,
-            words: error.to_string(),
-        })
-    })?;
-    let Greeted { mut pipe, result } = greeted;
+    let greeted = greet(&transport, dial).await;
+    let Greeted { mut pipe, result } = greeted.map_err(|error| unreached(&error, dial))?;
     let made = match result {
         Ok((decoder, server)) => {
             let mut wire = Wire {
@@ -161,6 +157,26 @@ async fn dial(
         Err(Unmade::Wire(error)) => Err(DialFailed::Closed(
             closed(pipe, &transport, dial, error).await,
         )),
+    }
+}
+
+fn unreached(error: &DialError, dial: Dial) -> DialFailed {
+    let words = error.to_string();
+    match error {
+        // Where no server runs there is no session: that is no failed connection.
+        DialError::Rendezvous(RendezvousError::NoServer) if !dial.again => {
+            DialFailed::Refused(Failure {
+                kind: FailureKind::NoSuchSession,
+                message: words,
+            })
+        }
+        DialError::Rendezvous(_)
+        | DialError::Program(_)
+        | DialError::Socket(_)
+        | DialError::Spawn { .. } => DialFailed::Closed(Closed {
+            kind: ClosedKind::Unreachable,
+            words,
+        }),
     }
 }
 

@@ -299,6 +299,19 @@ fn who_comes_after_a_killed_keeper_is_told_what_was_lost() {
 }
 
 /// Lines of the list that contain this.
+#[test]
+fn who_attaches_first_after_a_killed_keeper_is_told_what_was_lost() {
+    let world = world();
+    world.succeed(["new", "-d", "work", "--", "sleep", "1000"]);
+    world.role("keeper").pop().expect("it runs").kill();
+    eventually("the server and the programs are gone", || {
+        world.processes().is_empty().then_some(())
+    });
+    let mut terminal = world.open(["attach", "work"]);
+    terminal.wait_for_text("psess lost this session: its keeper was killed");
+    assert!(!terminal.wait_exit().success());
+}
+
 fn count(world: &World, text: &str) -> usize {
     world
         .succeed(["list"])

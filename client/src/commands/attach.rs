@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::Args;
 use psess_protocol::identity::SessionId;
 use psess_protocol::message::{NewSession, Target};
-use psess_protocol::rendezvous;
 
 use super::attachment::{Attachment, refuse_to_nest};
 use super::kill::find;
@@ -14,7 +13,6 @@ use crate::address::Address;
 use crate::config::{Interval, ShownHistory, parse_history};
 use crate::environment;
 use crate::error::{CommandError, ERROR, USAGE};
-use crate::transport::DialError;
 
 /// Flags of `psess attach`.
 #[derive(Args, Debug)]
@@ -80,11 +78,7 @@ pub async fn run(context: &Context, args: AttachArgs) -> anyhow::Result<ExitCode
             let words = "--create needs the name of the session";
             return Err(CommandError::new(USAGE, words).into());
         }
-        (false, _) if transport.is_local() => {
-            // Without a server there is no session; said here, it is no failed connection.
-            rendezvous::connect().map_err(|error| CommandError::from(DialError::from(error)))?;
-            environment::requests()
-        }
+        (false, _) if transport.is_local() => environment::requests(),
         (false, _) => Vec::new(),
     };
     Attachment {

@@ -57,12 +57,17 @@ pub struct Recorder {
     line_rate: LineRate,
 }
 
+/// The way to a host; none leads to this machine.
+fn route_to(host: Option<&str>) -> Route {
+    host.map(|_| Route::now()).unwrap_or_default()
+}
+
 impl Recorder {
     /// Records what happens on the way to this server.
     #[must_use]
     pub fn new(transport: &Transport) -> Self {
         Self {
-            witness: Witness::new(Route::now(), clocks()),
+            witness: Witness::new(route_to(transport.host()), clocks()),
             host: transport.host().map(str::to_owned),
             facts_argv: transport.psess_argv("facts"),
             log: CutLog::of_user(),
@@ -126,7 +131,8 @@ impl Recorder {
         self.handle_named(session);
         let generation = connection.generation;
         let before = self.witness.route().clone();
-        let finished = self.witness.handle_attached(now, generation, Route::now());
+        let route = route_to(self.host.as_deref());
+        let finished = self.witness.handle_attached(now, generation, route);
         if connection
             .process_id()
             .is_some_and(control_master::is_used_by)
