@@ -49,6 +49,8 @@ pub struct AttachedScreen {
     holds_title: bool,
     /// The banner that shows, and its rows from 0.
     banner: Option<(String, Range<u16>)>,
+    /// Where in the queue the banner drawn last ends.
+    drawn_to: u64,
     /// It shows the session.
     began: bool,
     /// Something was written, so that something is to be cleaned up.
@@ -68,6 +70,7 @@ impl AttachedScreen {
             watch: OutputWatch::default(),
             holds_title: false,
             banner: None,
+            drawn_to: 0,
             began: false,
             touched: false,
         }
@@ -158,7 +161,8 @@ impl AttachedScreen {
     }
 
     /// Shows this line, or these, over the screen, in the place of those before, or none. They
-    /// take half of it at most.
+    /// take half of it at most. Output takes them away: to be called again before the terminal gets
+    /// that, so that it shows them throughout.
     pub fn show_banner(&mut self, text: Option<String>) {
         let Some(text) = text else {
             self.hide_banner();
@@ -173,7 +177,7 @@ impl AttachedScreen {
         }
         // A terminal that takes nothing would get one line after the other when it does again.
         let Some(model) = &self.model else { return };
-        if !self.queue.is_empty() || !self.began {
+        if !self.queue.has_taken(self.drawn_to) || !self.began {
             return;
         }
         let most = (self.size.rows / 2).max(1);
@@ -198,6 +202,7 @@ impl AttachedScreen {
         }
         bytes.extend_from_slice(&model.repaint(0..0));
         self.queue.push(&bytes, false);
+        self.drawn_to = self.queue.end();
         self.touched = true;
         self.banner = Some((text, first..first + lines));
     }
@@ -445,6 +450,54 @@ mod tests {
                 assert_eq!(show(&mut screen), before);
             }
         }
+    }
+
+    #[test]
+    fn output_beside_a_banner_is_one_piece_in_which_that_goes_and_comes_back() {
+        let size = Size::new(4, 40);
+        let mut screen = AttachedScreen::new(size, true);
+        let mut users = Terminal::new(size, Limits::default());
+        let mut without = Terminal::new(size, Limits::default());
+        screen.begin_replay(ReplayPurpose::Update, true);
+        let text = "no contact for 3 s";
+        let mut written = 0;
+        for output in [
+            &b"1\r\n2"[..],
+            b"\r\n3\r\n",
+            b"4\r\n5\r\n6",
+            b"\x1b[2J\x1b[H",
+        ] {
+            screen.write(&output[..1]);
+            screen.write(&output[1..]);
+            without.feed(output);
+            screen.show_banner(Some(text.to_owned()));
+            let pending = screen.queue().pending().to_vec();
+            users.feed(&pending);
+            let shown = users.snapshot().entries;
+            let lines = shown.iter().filter(|(_, entry)| entry.contains(text));
+            assert_eq!(lines.count(), 1, "{shown:?}");
+            written += screen.queue().take(pending.len());
+        }
+        assert_eq!(written, 4 + 5 + 7 + 7, "the program's bytes, and no others");
+        screen.show_banner(None);
+        users.feed(screen.queue().pending());
+        assert_eq!(users.snapshot(), without.snapshot());
+    }
+
+    #[test]
+    fn a_terminal_that_takes_nothing_gets_one_banner_when_it_does() {
+        let mut screen = AttachedScreen::new(Size::new(4, 40), true);
+        screen.begin_replay(ReplayPurpose::Update, true);
+        for second in 3..100 {
+            screen.write(b"x\r\n");
+            screen.show_banner(Some(format!("no contact for {second} s")));
+        }
+        let pending = String::from_utf8(screen.queue().pending().to_vec()).unwrap();
+        assert_eq!(pending.matches("no contact").count(), 1, "{pending:?}");
+        let all = pending.len();
+        screen.queue().take(all);
+        screen.show_banner(Some("no contact for 100 s".to_owned()));
+        assert!(!screen.queue().is_empty());
     }
 
     #[test]

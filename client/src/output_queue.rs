@@ -12,6 +12,8 @@ pub struct OutputQueue {
     taken: usize,
     /// Lengths of runs, and whether they came from the server.
     runs: VecDeque<(usize, bool)>,
+    /// How much was pushed ever.
+    pushed: u64,
 }
 
 impl OutputQueue {
@@ -21,6 +23,7 @@ impl OutputQueue {
             return;
         }
         self.bytes.extend_from_slice(bytes);
+        self.pushed += bytes.len() as u64;
         match self.runs.back_mut() {
             Some((length, kind)) if *kind == counted => *length += bytes.len(),
             Some(_) | None => self.runs.push_back((bytes.len(), counted)),
@@ -31,6 +34,18 @@ impl OutputQueue {
     #[must_use]
     pub fn pending(&self) -> &[u8] {
         &self.bytes[self.taken..]
+    }
+
+    /// Where it ends now, among all that was ever pushed.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.pushed
+    }
+
+    /// Whether the terminal took all before `place`, an earlier [`OutputQueue::end`].
+    #[must_use]
+    pub fn has_taken(&self, place: u64) -> bool {
+        self.pushed - self.pending().len() as u64 >= place
     }
 
     /// Whether the terminal took all.

@@ -12,7 +12,6 @@ use psess_protocol::link::{Action, Closed, ClosedKind, End, Event, Link, State};
 use psess_protocol::message::{ClientMessage, ServerMessage};
 
 use super::{AttachEnd, AttachedClient};
-use crate::banner;
 use crate::connection::Connection;
 use crate::dialling::{DialFailed, Dialled};
 use crate::terminal::RawTerminal;
@@ -65,24 +64,7 @@ impl AttachedClient {
         {
             self.recorder.handle_suspect(connection);
         }
-        let banner = self.link.banner(now);
-        let line = match &banner {
-            Some(banner) => {
-                let columns = self.screen.size().columns;
-                Some(banner::text(banner, &self.leave_key, columns))
-            }
-            None if self.reason.is_some() => self.reason.as_ref().map(|(_, text)| text.clone()),
-            None if self.watching.poll_timeout().is_some() => self.watching.banner(&self.leave_key),
-            None if self.stats && self.link.state() == State::Live => {
-                Some(banner::stats(&self.link.stats(now)))
-            }
-            None => None,
-        };
-        let columns = usize::from(self.screen.size().columns.saturating_sub(1));
-        let line = line.or_else(|| self.warnings.banner(columns));
-        // The terminal is ssh's while that may ask: a line would take its cursor away.
-        let line = line.filter(|_| !self.dials.ask_user());
-        self.screen.show_banner(line);
+        self.show_line(now);
         Ok(())
     }
 

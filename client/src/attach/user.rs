@@ -3,6 +3,8 @@
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use psess_protocol::link::State;
+
 use super::AttachedClient;
 use crate::banner;
 use crate::doctor::cut::Cut;
@@ -33,6 +35,28 @@ impl AttachedClient {
         let detach = self.keys.scan(now, typed, &mut passed);
         self.watching.handle_typed(now, &passed);
         self.handle_keys(now, &passed, detach);
+    }
+
+    /// Shows over the screen what the user is to know now.
+    pub(super) fn show_line(&mut self, now: Instant) {
+        let banner = self.link.banner(now);
+        let line = match &banner {
+            Some(banner) => {
+                let columns = self.screen.size().columns;
+                Some(banner::text(banner, &self.leave_key, columns))
+            }
+            None if self.reason.is_some() => self.reason.as_ref().map(|(_, text)| text.clone()),
+            None if self.watching.poll_timeout().is_some() => self.watching.banner(&self.leave_key),
+            None if self.stats && self.link.state() == State::Live => {
+                Some(banner::stats(&self.link.stats(now)))
+            }
+            None => None,
+        };
+        let columns = usize::from(self.screen.size().columns.saturating_sub(1));
+        let line = line.or_else(|| self.warnings.banner(columns));
+        // The terminal is ssh's while that may ask: a line would take its cursor away.
+        let line = line.filter(|_| !self.dials.ask_user());
+        self.screen.show_banner(line);
     }
 
     pub(super) fn handle_found_out(&mut self, now: Instant, cut: Option<&Cut>) {
