@@ -208,7 +208,10 @@ impl Link {
             && !carrier.has_no_address
         {
             carrier.has_no_address = true;
-            self.suspect(now);
+            carrier.suspect = true;
+            if let Dials::Idle = self.dials {
+                self.dials = Dials::WANTED;
+            }
             self.dial_on_another_network(now);
         }
     }

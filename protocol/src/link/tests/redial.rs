@@ -226,3 +226,16 @@ fn another_network_is_dialled_on_beside_the_dials_of_the_old_one() {
     bench.link.handle_network_changed(bench.now);
     assert_eq!(bench.actions(), [], "they come in bursts");
 }
+
+#[test]
+fn the_user_is_told_of_all_dials_since_the_address_was_gone() {
+    let mut bench = Bench::live(Reach::Remote);
+    bench.run(5);
+    bench.link.handle_address_gone(bench.now);
+    bench.typed(b"x");
+    let seen = bench.run(4);
+    let is_dial = |(_, action): &&(u64, Action)| matches!(action, Action::Dial { .. });
+    let dials = seen.iter().filter(is_dial).count() as u32;
+    assert!(dials > 1);
+    assert_eq!(bench.trying(), Some(Trying::Dialling(dials)));
+}
