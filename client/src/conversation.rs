@@ -192,7 +192,8 @@ impl Conversation {
             | Capability::Unwritten
             | Capability::Lending
             | Capability::Renaming
-            | Capability::Typing => "run 'psess server restart'",
+            | Capability::Typing
+            | Capability::DetachCommand => "run 'psess server restart'",
         };
         let words = format!(
             "the server is older (psess {}) and cannot {missing}: upgrade psess there, then {replace}",

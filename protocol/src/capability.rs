@@ -23,6 +23,8 @@ pub enum Capability {
     Renaming = 6,
     /// Knows [`ClientMessage::Typed`](crate::message::ClientMessage::Typed).
     Typing = 7,
+    /// Knows [`DetachReason::ByCommand`](crate::message::DetachReason::ByCommand).
+    DetachCommand = 8,
 }
 
 impl Capability {
@@ -34,7 +36,8 @@ impl Capability {
         | Self::Unwritten.bit()
         | Self::Lending.bit()
         | Self::Renaming.bit()
-        | Self::Typing.bit();
+        | Self::Typing.bit()
+        | Self::DetachCommand.bit();
 
     /// Its bit in a hello.
     #[must_use]
@@ -55,6 +58,7 @@ impl fmt::Display for Capability {
             Self::Lending => "write to a terminal that is lent to it",
             Self::Renaming => "tell that a session was renamed",
             Self::Typing => "type straight into a session",
+            Self::DetachCommand => "tell that a command detached a client",
         })
     }
 }

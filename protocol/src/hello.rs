@@ -315,11 +315,13 @@ mod tests {
             Capability::Unwritten,
             Capability::Lending,
             Capability::Renaming,
+            Capability::Typing,
+            Capability::DetachCommand,
         ];
-        assert_eq!(all.map(Capability::bit), [1, 2, 4, 8, 16, 32, 64]);
+        assert_eq!(all.map(Capability::bit), [1, 2, 4, 8, 16, 32, 64, 128, 256]);
         assert_eq!(
             all.map(|capability| hello().can(capability)),
-            [true, false, true, false, false, false, false]
+            [true, false, true, false, false, false, false, false, false]
         );
     }
 

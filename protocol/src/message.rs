@@ -348,10 +348,14 @@ impl ReplayPurpose {
 pub enum DetachReason {
     /// It asked for it.
     Requested,
-    /// `psess detach`, or another client that attached alone.
+    /// Another client that attached alone; also `psess detach`, where the client does not know
+    /// `ByCommand`.
     ByOther,
     /// A higher generation of the same client took over.
     Superseded,
+    /// `psess detach`. Only for a client that says in its hello that it knows this
+    /// ([`Capability::DetachCommand`]).
+    ByCommand,
 }
 
 /// One line of a list.

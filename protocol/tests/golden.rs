@@ -200,6 +200,7 @@ fn server_messages() -> Vec<ServerMessage> {
         messages.push(ServerMessage::Ending(Some(Ending { manner, ..ending })));
     }
     messages.push(ServerMessage::Renamed("play".parse().unwrap()));
+    messages.push(ServerMessage::Detached(DetachReason::ByCommand));
     messages
 }
 

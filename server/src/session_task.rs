@@ -13,9 +13,7 @@ use psess_descriptor::{Blockage, Sink, Source};
 use psess_protocol::capability::Capability;
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
-use psess_protocol::message::{
-    ClientMessage, DetachReason, Failure, ServerMessage, SessionSummary,
-};
+use psess_protocol::message::{ClientMessage, Failure, ServerMessage, SessionSummary};
 use rustix::io::Errno;
 use tokio::sync::{mpsc, oneshot};
 
@@ -166,7 +164,7 @@ impl SessionTask {
                 }
             }
             Event::Seen => self.session.handle_seen(),
-            Event::DetachAll => self.session.detach_all(DetachReason::ByOther),
+            Event::DetachAll => self.session.handle_detach_all(),
             Event::Renamed(name) => {
                 self.session.rename(name);
                 self.save();

@@ -395,11 +395,10 @@ fn a_question_that_reaches_nobody_as_its_client_left_is_answered_and_only_once()
     }
 }
 
-#[test]
-fn a_new_name_is_told_to_clients_that_understand_it_and_to_no_other() {
-    let (mut session, now) = session();
+/// Attaches connection 1 of a client as this build has it, and 2 of one that cannot do `missing`.
+fn attach_both(session: &mut Session, now: Instant, missing: Capability) {
     let older = Hello {
-        capabilities: Capability::OF_THIS_BUILD & !Capability::Renaming.bit(),
+        capabilities: Capability::OF_THIS_BUILD & !missing.bit(),
         ..Hello::of_client()
     };
     for (connection, client, hello) in [(1, ANN, &Hello::of_client()), (2, BOB, &older)] {
@@ -408,8 +407,14 @@ fn a_new_name_is_told_to_clients_that_understand_it_and_to_no_other() {
             .attach(now, ConnectionId(connection), &attach)
             .unwrap();
         session.handle_hello(ConnectionId(connection), hello);
-        sent(&mut session, now, connection);
+        sent(session, now, connection);
     }
+}
+
+#[test]
+fn a_new_name_is_told_to_clients_that_understand_it_and_to_no_other() {
+    let (mut session, now) = session();
+    attach_both(&mut session, now, Capability::Renaming);
     session.rename("play".parse().unwrap());
     let renamed = ServerMessage::Renamed("play".parse().unwrap());
     assert_eq!(sent(&mut session, now, 1).0, [Sent::Message(renamed)]);
@@ -748,6 +753,17 @@ fn nothing_is_due_for_a_client_that_is_still_being_written_to() {
     let due = session.poll_timeout().expect("the report is due");
     let written = Sent::Message(ServerMessage::InputWritten(InputOffset(1)));
     assert_eq!(sent(&mut session, due, 1).0, [written]);
+}
+
+#[test]
+fn a_command_that_detaches_is_named_to_clients_that_understand_it_and_to_no_other() {
+    let (mut session, now) = session();
+    attach_both(&mut session, now, Capability::DetachCommand);
+    session.handle_detach_all();
+    for (connection, reason) in [(1, DetachReason::ByCommand), (2, DetachReason::ByOther)] {
+        let farewell = Sent::Message(ServerMessage::Detached(reason));
+        assert_eq!(sent(&mut session, now, connection).0, [farewell]);
+    }
 }
 
 #[test]

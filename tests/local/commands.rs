@@ -562,7 +562,7 @@ fn detach_takes_several_names_and_goes_on_after_one_that_is_not_there() {
     assert_fails(&detached, 3, &["no session 'nowhere'"]);
     for (terminal, name) in terminals.iter_mut().zip(["one", "two"]) {
         assert!(terminal.wait_exit().success());
-        terminal.wait_for_text(&format!("[detached from {name} by another client]"));
+        terminal.wait_for_text(&format!("[detached from {name} by 'psess detach']"));
     }
     let list = world.succeed(["list"]);
     assert_eq!(list.matches("attached").count(), 1, "{list}");

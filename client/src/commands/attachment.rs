@@ -115,6 +115,7 @@ fn detached(name: &str, by: DetachReason, undelivered_bytes: usize) -> String {
     let by = match by {
         DetachReason::Requested => "",
         DetachReason::ByOther => " by another client",
+        DetachReason::ByCommand => " by 'psess detach'",
         DetachReason::Superseded => " by a later connection of the same client",
     };
     match undelivered_bytes {

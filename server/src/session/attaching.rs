@@ -43,7 +43,7 @@ impl Session {
         self.supersede(now, attach)?;
         self.catch_up(now);
         if attach.detach_others {
-            self.detach_all(DetachReason::ByOther);
+            self.detach_all(|_| DetachReason::ByOther);
         }
         let mut attachment = Attachment::new(now, attach);
         let first_dial = attach.generation <= Generation(1);
@@ -85,7 +85,7 @@ impl Session {
     /// A client that was attached said in its hello what it can do.
     pub fn handle_hello(&mut self, connection: ConnectionId, client: &Hello) {
         if let Some(attachment) = self.attachments.get_mut(&connection) {
-            attachment.is_told_names = client.can(Capability::Renaming);
+            attachment.capabilities = client.capabilities;
         }
     }
 
@@ -172,9 +172,19 @@ impl Session {
         });
     }
 
-    /// Detaches every client.
-    pub fn detach_all(&mut self, reason: DetachReason) {
+    /// `psess detach`: sends every client away.
+    pub fn handle_detach_all(&mut self) {
+        self.detach_all(
+            |attachment| match attachment.can(Capability::DetachCommand) {
+                true => DetachReason::ByCommand,
+                false => DetachReason::ByOther,
+            },
+        );
+    }
+
+    fn detach_all(&mut self, reason: impl Fn(&Attachment) -> DetachReason) {
         for attachment in self.attachments.values_mut() {
+            let reason = reason(attachment);
             attachment.send_last(&ServerMessage::Detached(reason));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use psess_protocol::capability::Capability;
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind, MAX_BODY, MAX_TERMINAL_BYTES};
 use psess_protocol::heartbeat::Heartbeat;
@@ -55,8 +56,8 @@ pub(crate) struct Attachment {
     next_draw: Option<Instant>,
     /// Plain output is written straight to its terminal.
     is_lent: bool,
-    /// Its client understands that the session is renamed.
-    pub(crate) is_told_names: bool,
+    /// What its client can do, as bits of [`Capability`].
+    pub(crate) capabilities: u64,
     /// What was handed out last is still being written: nothing is due before that is done.
     is_writing: bool,
 }
@@ -125,9 +126,14 @@ impl Attachment {
             told_outcome: false,
             next_draw: None,
             is_lent: false,
-            is_told_names: false,
+            capabilities: 0,
             is_writing: false,
         }
+    }
+
+    /// Whether its client says that it can do this.
+    pub(crate) fn can(&self, capability: Capability) -> bool {
+        self.capabilities & capability.bit() != 0
     }
 
     /// Its terminal is lent to us, or that has an end.

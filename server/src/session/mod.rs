@@ -22,6 +22,7 @@ mod sizing;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use psess_protocol::capability::Capability;
 use psess_protocol::message::{
     ClientMessage, DetachReason, EndingManner, Failure, FailureKind, ServerMessage, SessionUsage,
 };
@@ -326,7 +327,7 @@ impl Session {
     pub fn rename(&mut self, name: SessionName) {
         self.record.name = name;
         for attachment in self.attachments.values_mut() {
-            if attachment.is_told_names {
+            if attachment.can(Capability::Renaming) {
                 attachment.send(&ServerMessage::Renamed(self.record.name.clone()));
             }
         }
