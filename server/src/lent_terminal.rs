@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, pwrite};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
-use rustix::termios::isatty;
+use rustix::termios::{OutputModes, isatty, tcgetattr};
 
 /// A position is noted at least each so many bytes: a small part of the ring.
 const NOTED_EACH: u64 = 1 << 20;
@@ -113,7 +113,8 @@ impl LentTerminal {
     /// as much as the terminal takes, when that is something.
     ///
     /// # Errors
-    /// When the client took the terminal back, or that is gone or cannot be written in this way.
+    /// When the client took the terminal back, or a shell took it from the client, or it is gone or
+    /// cannot be written in this way.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -135,7 +136,7 @@ impl LentTerminal {
         let written = self
             .blockage
             .poll_io(self.terminal.as_fd(), cx, |terminal| {
-                if was_taken_back(progress) {
+                if was_taken_back(progress) || !is_raw(terminal) {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 match sendfile(terminal, log, None, count)? {
@@ -172,4 +173,11 @@ fn was_taken_back(progress: &OwnedFd) -> bool {
         recv(progress, &mut [0][..], flags),
         Err(Errno::AGAIN | Errno::INTR)
     )
+}
+
+/// Whether the terminal still has the modes that the client gave it. A shell that got it back from a
+/// client which was stopped (SIGSTOP) sets its own, and what is written then would show among its
+/// lines. None of them, as far as is known, does without the processing of output.
+fn is_raw(terminal: BorrowedFd<'_>) -> bool {
+    tcgetattr(terminal).is_ok_and(|modes| !modes.output_modes.contains(OutputModes::OPOST))
 }

@@ -111,6 +111,45 @@ fn a_stopped_client_holds_up_neither_the_program_nor_others() {
 }
 
 #[test]
+fn a_stopped_client_leaves_the_terminal_to_the_shell_that_started_it() {
+    const LINES: u64 = 3_000_000;
+    let world = world();
+    let script = world.write("flood", &format!("read go; seq 1 {LINES}; read end"));
+    let mut shell = world.command("bash");
+    shell.args(["--norc", "--noprofile", "-i"]);
+    shell.env("PS1", "outer$ ");
+    let mut terminal = Terminal::new();
+    terminal.run(shell);
+    terminal.wait_for_text("outer$");
+    terminal.type_keys(format!("psess new flood -- sh {}\r", script.display()));
+    eventually("its size is the session's", || {
+        world.succeed(["list"]).contains("flood").then_some(())
+    });
+    terminal.type_keys("go\r");
+    wait_for_number(&terminal, 100_000);
+    let mut clients = world.processes();
+    clients.retain(|process| process.command.starts_with("psess new"));
+    clients.pop().expect("it runs").signal(Signal::STOP);
+    // The shell has the terminal back, and somebody works there.
+    let came = |text: &str| {
+        let received = terminal.received();
+        let mut places = received.windows(text.len());
+        places.rposition(|part| part == text.as_bytes())
+    };
+    eventually("the shell says so", || came("Stopped"));
+    terminal.type_keys("echo outer-$((1 + 1))\r");
+    let answered = eventually("the shell answers", || came("outer-2"));
+    let other = world.open(["attach", "flood", "--history", "none"]);
+    wait_for_number(&other, LINES);
+    terminal.settle();
+    let after = terminal.received().split_off(answered);
+    let after = String::from_utf8_lossy(&after);
+    assert!(after.lines().count() < 5, "{} bytes came", after.len());
+    terminal.type_keys("fg\r");
+    wait_for_number(&terminal, LINES);
+}
+
+#[test]
 fn what_a_slow_terminal_has_not_shown_yet_is_dropped_when_the_program_is_stopped() {
     let world = world();
     let script = "trap 'echo stopped; read end; exit' INT; read go; \
