@@ -311,7 +311,8 @@ fn keys_and_what_is_pasted_keep_their_order_whoever_is_killed() {
 #[test]
 fn a_program_knows_the_size_that_its_terminal_has_before_the_next_key() {
     let world = world();
-    let script = "echo ready; while read -rsn1 key; do echo \"$key: $(stty size)\"; done";
+    let script =
+        "stty -echo; echo ready; while read -rn1 key; do echo \"$key: $(stty size)\"; done";
     let terminal = world.open(["new", "sizes", "--", "bash", "-c", script]);
     terminal.wait_for_text("ready");
     terminal.settle();
