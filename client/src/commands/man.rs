@@ -14,6 +14,9 @@ use crate::standard_output::StandardOutput;
 
 /// Flags of `psess man`.
 #[derive(Args, Debug)]
+#[command(after_long_help = "Examples:\n  \
+    psess man ~/.local/share/man/man1   for 'man psess' and 'man psess-attach'\n  \
+    psess man | man -l -                without installing anything")]
 pub struct ManArgs {
     /// Where to write a page for psess and for each command; without it, psess's own page goes
     /// to standard output
