@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use psess_protocol::lending::Ring;
+use psess_protocol::lending::{PASS, Ring};
 use psess_protocol::offset::Offset;
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::{Errno, pread, write};
@@ -44,6 +44,12 @@ impl Progress {
         let mut noted = [0; 8];
         let read = pread(&self.note, &mut noted, 0);
         (read == Ok(noted.len())).then(|| Offset(u64::from_le_bytes(noted)))
+    }
+
+    /// Whether keys may pass the server by.
+    fn lets_pass(&self) -> bool {
+        let mut word = [0];
+        pread(&self.note, &mut word, PASS) == Ok(1) && word == [1]
     }
 }
 
@@ -90,9 +96,12 @@ impl Lending {
         }
     }
 
-    /// Writes typed bytes to the pty, if that is lent: how many it took.
+    /// Writes typed bytes to the pty, if that is lent and they may pass the server by: how many it took.
     pub fn type_in(&mut self, typed: &[u8]) -> usize {
-        let Some(loan) = &mut self.loan else { return 0 };
+        let loan = self.loan.as_mut();
+        let Some(loan) = loan.filter(|loan| loan.progress.lets_pass()) else {
+            return 0;
+        };
         let written = loan.pty.as_ref().map(|pty| write(pty, typed));
         match written {
             Some(Ok(count)) => count,

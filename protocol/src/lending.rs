@@ -12,11 +12,18 @@
 //! The pty's master comes along with the two files, for a client that knows
 //! [`ClientMessage::Typed`](crate::message::ClientMessage::Typed) and may type. What such a client
 //! writes there is delivered, and nobody's to lose: not the server's, which is told afterwards. It
-//! writes only while all that it sent through the server before was delivered, so that nothing is
-//! overtaken; and closes the pty with the connection, as a program is hung up on when nobody has it
-//! open.
+//! writes only where it would overtake nothing: while all that it sent on its connection arrived
+//! ([`Link::is_passable`](crate::link::Link::is_passable)), and while the byte behind the position is
+//! 1, by which the server says that no input waits, and that the session has this client's size and
+//! asks this client's terminal. A server that stands still, or is killed, leaves its last word.
+//!
+//! A program is hung up on when nobody has its pty's master open (tty(4)), so the client closes it with
+//! the connection. One that is stopped keeps it.
 
 use crate::offset::Offset;
+
+/// Where in the second file it is said whether keys may pass the server by: 1 or 0.
+pub const PASS: u64 = 8;
 
 /// Where a log's ring lies in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -301,7 +301,7 @@ pub struct Attached {
     pub name: SessionName,
     /// Whether output goes on from `Attach::position`; else a `Replay` comes first.
     pub resumed: bool,
-    /// All input of this client before this was written to the pty: go on from here.
+    /// All input of this client before this was taken, and reaches the pty: go on from here.
     pub input: InputOffset,
     /// The session's size.
     pub size: Size,

@@ -103,8 +103,7 @@ pub struct Timing {
     /// Typed bytes that are kept in all. 1 MiB: a large paste.
     pub input_bytes: usize,
     /// How far apart a server on the same machine is told of keys that the client typed past it.
-    /// 0.1 s: soon enough to know whose user typed last, and after the key's echo, which must not
-    /// wait for it.
+    /// 0.1 s: soon enough for `psess list`, and after the key's echo, which must not wait for it.
     pub typed_apart: Duration,
     /// Terminal bytes after which an acknowledgement is due in any case: 16 KiB, which no server
     /// gives less credit than.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
 use psess_descriptor::Blockage;
-use psess_protocol::lending::Ring;
+use psess_protocol::lending::{PASS, Ring};
 use psess_protocol::offset::Offset;
 use rustix::fs::{
     MemfdFlags, OFlags, SeekFrom, fcntl_getfl, fcntl_setfl, memfd_create, seek, sendfile,
@@ -46,6 +46,8 @@ pub(crate) struct LentTerminal {
     /// The position that is noted for the client, and where.
     noted: Offset,
     note: OwnedFd,
+    /// Whether the client is told that keys may pass us by.
+    lets_pass: bool,
     /// The terminal takes nothing for now.
     is_blocked: bool,
 }
@@ -78,6 +80,7 @@ impl LentTerminal {
             position: Offset(0),
             noted: Offset(0),
             note,
+            lets_pass: false,
             is_blocked: false,
         };
         lent.move_to(Offset(0))?;
@@ -149,6 +152,15 @@ impl LentTerminal {
             self.position = position.advanced_by(written);
         }
         written
+    }
+
+    /// Tells the client whether keys may pass us by.
+    pub(crate) fn let_pass(&mut self, lets_pass: bool) {
+        if lets_pass != self.lets_pass
+            && let Ok(1) = pwrite(&self.note, &[u8::from(lets_pass)], PASS)
+        {
+            self.lets_pass = lets_pass;
+        }
     }
 
     /// The file's offset first: the position that is noted already stands for any place.

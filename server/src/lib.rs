@@ -18,6 +18,7 @@ mod listener;
 mod log;
 mod mapping;
 pub mod output_log;
+mod process_start;
 mod process_usage;
 pub mod pty;
 pub mod record;

@@ -98,6 +98,7 @@ impl SessionTask {
             self.transmit();
             self.session.settle(Instant::now());
             self.tell_history();
+            self.let_keys_pass();
             let timeout = self.session.poll_timeout();
             let woken = tokio::select! {
                 biased;
@@ -414,6 +415,15 @@ impl SessionTask {
         // A program that does not read is waited for by `poll_pty`; one that is gone is
         // reported by the keeper.
         let _ = self.session.deliver_input(Instant::now(), self.pty.as_fd());
+    }
+
+    /// Tells each client whether its keys may pass us by.
+    fn let_keys_pass(&mut self) {
+        for (connection, client) in &mut self.clients {
+            if let Some(lent) = &mut client.lent {
+                lent.let_pass(self.session.lets_keys_pass(*connection));
+            }
+        }
     }
 
     /// Tells what the history takes, when that has changed by much.

@@ -640,6 +640,73 @@ fn a_picture_shows_what_came_while_the_one_before_was_written() {
 }
 
 #[test]
+fn keys_pass_the_server_by_only_where_they_overtake_nothing_and_the_size_is_theirs() {
+    let (mut session, now) = session();
+    let (ann, bob) = (ConnectionId(1), ConnectionId(2));
+    session.attach(now, ann, &attach(ANN, 1, None)).unwrap();
+    assert!(session.lets_keys_pass(ann));
+    assert!(!session.lets_keys_pass(bob), "not attached");
+
+    let later = now + Duration::from_secs(1);
+    session.attach(later, bob, &attach(BOB, 1, None)).unwrap();
+    assert!(!session.lets_keys_pass(ann), "the size is the other's");
+    assert!(session.lets_keys_pass(bob));
+    session
+        .handle_input(later, bob, InputOffset(0), b"b")
+        .unwrap();
+    assert!(!session.lets_keys_pass(bob), "input waits");
+    session.take_input(later).unwrap();
+    assert!(session.lets_keys_pass(bob));
+    // What is heard late of keys before changes nothing.
+    let typed = ClientMessage::Typed { stops: false };
+    session.handle_message(later, ann, &typed).unwrap();
+    assert!(session.lets_keys_pass(bob));
+    assert!(!session.lets_keys_pass(ann));
+
+    // Of what was pasted before a detach, the rest waits still when its user is back.
+    session
+        .handle_input(later, bob, InputOffset(1), b"pasted")
+        .unwrap();
+    session.handle_closed(later, bob);
+    let last = later + Duration::from_secs(1);
+    session.attach(last, bob, &attach(BOB, 2, None)).unwrap();
+    session
+        .handle_input(last, bob, InputOffset(7), b"k")
+        .unwrap();
+    assert!(!session.lets_keys_pass(bob), "input waits");
+    session.take_input(last).unwrap();
+    assert!(session.lets_keys_pass(bob));
+    session
+        .handle_message(last, bob, &ClientMessage::Detach)
+        .unwrap();
+    assert!(!session.lets_keys_pass(bob), "it is leaving");
+}
+
+#[test]
+fn keys_that_passed_by_count_as_activity_but_not_of_who_only_watches() {
+    let (mut session, now) = session();
+    let watching = Attach {
+        read_only: true,
+        ..attach(BOB, 1, None)
+    };
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    session.attach(now, ConnectionId(2), &watching).unwrap();
+    let later = now + Duration::from_secs(9);
+    let typed = ClientMessage::Typed { stops: false };
+    session
+        .handle_message(later, ConnectionId(2), &typed)
+        .unwrap();
+    assert_eq!(session.idle(later), Duration::from_secs(9));
+    session
+        .handle_message(later, ConnectionId(1), &typed)
+        .unwrap();
+    assert_eq!(session.idle(later), Duration::ZERO);
+    assert!(!session.lets_keys_pass(ConnectionId(2)));
+}
+
+#[test]
 fn a_read_only_client_types_nothing_and_sets_no_size() {
     let (mut session, now) = session();
     let watcher = Attach {

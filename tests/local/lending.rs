@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use psess_harness::{Process, Screen, Signal, Terminal, World, eventually};
 
-use crate::world;
+use crate::{attach, world};
 
 /// Prints numbered lines as fast as it can, once it is told to.
 fn flood(world: &World, lines: u64) -> Terminal {
@@ -309,22 +309,90 @@ fn keys_and_what_is_pasted_keep_their_order_whoever_is_killed() {
 }
 
 #[test]
-fn a_program_knows_the_size_that_its_terminal_has_before_the_next_key() {
+fn keys_do_not_overtake_what_was_pasted_before_a_detach() {
     let world = world();
+    let typed = world.path("typed");
+    let go = world.path("go");
+    // It reads when it is told to, which is when the server stands still.
+    let script = format!(
+        "stty raw -echo; echo ready; until test -e {}; do sleep 0.02; done; exec cat > {}",
+        go.display(),
+        typed.display()
+    );
+    let mut terminal = world.open(["new", "deaf", "--", "sh", "-c", &script]);
+    terminal.wait_for_text("ready");
+    terminal.settle();
+    let pasted = "pasted ".repeat(8000);
+    terminal.type_keys(&pasted);
+    terminal.type_keys("\x1c");
+    terminal.wait_exit();
+    let terminal = attach(&world, "deaf");
+    terminal.wait_for_text("ready");
+    terminal.settle();
+    let server = world.role("server").pop().expect("a server runs");
+    server.signal(Signal::STOP);
+    fs::write(&go, "").expect("the world is writable");
+    // What the kernel has of it comes through; the rest waits for the server.
+    eventually("the program reads", || {
+        (fs::metadata(&typed).ok()?.len() > 0).then_some(())
+    });
+    terminal.type_keys("key");
+    terminal.settle();
+    server.signal(Signal::CONT);
+    wait_for_typed(&typed, &format!("{pasted}key"));
+}
+
+#[test]
+fn each_key_comes_with_the_size_of_the_terminal_that_it_was_typed_on() {
+    let world = world();
+    let small = sizes(&world);
+    let mut large = Terminal::sized(40, 120);
+    large.run(world.psess(["attach", "sizes"]));
+    large.wait_for_text("ready");
+    large.settle();
+    for (terminal, key, size) in [
+        (&large, 'a', "40 120"),
+        (&small, 'b', "24 80"),
+        (&small, 'c', "24 80"),
+        (&large, 'd', "40 120"),
+        (&large, 'e', "40 120"),
+        (&small, 'f', "24 80"),
+    ] {
+        terminal.type_keys(key.to_string());
+        assert_eq!(size_at(&large, key), size, "at key {key}");
+    }
+}
+
+/// A program that answers each key with its size.
+fn sizes(world: &World) -> Terminal {
+    // Between two reads bash lets the terminal echo.
     let script =
-        "stty -echo; echo ready; while read -rn1 key; do echo \"$key: $(stty size)\"; done";
+        "stty -echo; echo ready; while read -rsn1 key; do echo \"$key: $(stty size)\"; done";
     let terminal = world.open(["new", "sizes", "--", "bash", "-c", script]);
     terminal.wait_for_text("ready");
     terminal.settle();
+    terminal
+}
+
+/// What it answered.
+fn size_at(terminal: &Terminal, key: char) -> String {
+    let start = format!("{key}: ");
+    terminal.wait_for("an answer", |screen| {
+        let rows = screen.rows();
+        let answer = rows.iter().find_map(|row| row.strip_prefix(&start))?;
+        Some(answer.to_owned())
+    })
+}
+
+#[test]
+fn a_program_knows_the_size_that_its_terminal_has_before_the_next_key() {
+    let world = world();
+    let terminal = sizes(&world);
     for round in 0..25 {
         let (rows, columns) = (20 + round % 3, 60 + round);
         let key = char::from(b'a' + u8::try_from(round).expect("few"));
         terminal.resize(rows, columns);
         terminal.type_keys(key.to_string());
-        let answer = terminal.wait_for("an answer", |screen| {
-            let mut rows = screen.rows().into_iter();
-            rows.find(|row| row.starts_with(&format!("{key}: ")))
-        });
-        assert_eq!(answer, format!("{key}: {rows} {columns}"));
+        assert_eq!(size_at(&terminal, key), format!("{rows} {columns}"));
     }
 }

@@ -298,7 +298,6 @@ fn who_comes_after_a_killed_keeper_is_told_what_was_lost() {
     assert_eq!(count(&world, "sleep 1000"), 1);
 }
 
-/// Lines of the list that contain this.
 #[test]
 fn who_attaches_first_after_a_killed_keeper_is_told_what_was_lost() {
     let world = world();
@@ -312,6 +311,32 @@ fn who_attaches_first_after_a_killed_keeper_is_told_what_was_lost() {
     assert!(!terminal.wait_exit().success());
 }
 
+#[test]
+fn a_program_is_hung_up_on_though_a_stopped_client_has_its_terminal() {
+    let world = world();
+    let terminal = world.open([
+        "new",
+        "work",
+        "--",
+        "sh",
+        "-c",
+        "echo ready; exec sleep 1000",
+    ]);
+    terminal.wait_for_text("ready");
+    terminal.process().signal(Signal::STOP);
+    world.role("keeper").pop().expect("it runs").kill();
+    eventually("the server is gone", || {
+        world.role("server").is_empty().then_some(())
+    });
+    assert_eq!(count(&world, "lost: its keeper was killed"), 1);
+    eventually("the program is gone", || {
+        let mut left = world.processes().into_iter();
+        left.all(|process| process.command != "sleep 1000")
+            .then_some(())
+    });
+}
+
+/// Lines of the list that contain this.
 fn count(world: &World, text: &str) -> usize {
     world
         .succeed(["list"])

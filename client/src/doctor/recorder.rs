@@ -57,11 +57,6 @@ pub struct Recorder {
     line_rate: LineRate,
 }
 
-/// The way to a host; none leads to this machine.
-fn route_to(host: Option<&str>) -> Route {
-    host.map(|_| Route::now()).unwrap_or_default()
-}
-
 impl Recorder {
     /// Records what happens on the way to this server.
     #[must_use]
@@ -350,4 +345,9 @@ impl Recorder {
         inquiry.log(&cut);
         self.inquiry = Some(tokio::spawn(inquiry.run(cut)));
     }
+}
+
+/// The way to a host; none leads to this machine.
+fn route_to(host: Option<&str>) -> Route {
+    host.map(|_| Route::now()).unwrap_or_default()
 }

@@ -60,6 +60,7 @@ impl Link {
             return;
         };
         self.actions.push_back(Action::Close(carrier.generation));
+        self.untold_typed = None;
         self.last_contact = carrier.heartbeat.last_received();
         if !carrier.suspect && carrier.was_stable(now, &self.timing) {
             self.redial.reset();

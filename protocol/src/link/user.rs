@@ -73,6 +73,9 @@ impl Link {
             Some(carrier) if !is_told && self.leaving.is_none() => {
                 let generation = carrier.generation;
                 self.leaving = Some(now + self.timing.leave);
+                if self.untold_typed.is_some() {
+                    self.tell_typed(false);
+                }
                 self.flush_input(now);
                 self.send(generation, ClientMessage::Detach);
             }

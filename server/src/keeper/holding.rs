@@ -181,11 +181,15 @@ impl Holding {
         }
     }
 
-    /// Closes the session's terminal and journals. A program that still runs is hung up on by
-    /// the kernel once the server closes its duplicate as well.
+    /// Closes the session's terminal and journals, and hangs up on a program that still runs: the
+    /// kernel does so when nobody else has the terminal open, as a client may that is stopped.
     pub(super) fn forget(&mut self, id: SessionId) {
         if let Some(place) = self.sessions.iter().position(|session| session.id == id) {
-            match self.sessions.remove(place).program {
+            let session = self.sessions.remove(place);
+            if let Program::Running(_) = session.program {
+                session.signal(Signal::HUP);
+            }
+            match session.program {
                 Program::Running(end) => self.forgotten.push(end),
                 Program::Ended(..) => {}
             }

@@ -41,8 +41,8 @@ pub enum ToKeeper {
         /// Opaque to the keeper.
         blob: Vec<u8>,
     },
-    /// Lets go of a session: its pty and journals are closed, which hangs up a program that still
-    /// runs. No answer; nothing is reported of it any more. Harmless when repeated.
+    /// Lets go of a session: its pty and journals are closed, and a program that still runs is hung
+    /// up on. No answer; nothing is reported of it any more. Harmless when repeated.
     Forget {
         /// Which session.
         session: SessionId,

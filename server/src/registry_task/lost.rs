@@ -1,5 +1,5 @@
-//! Sessions that were lost with a keeper that was killed: their programs were hung up on, and
-//! their screens are gone. They are listed as finished until somebody has seen it, so that nobody
+//! Sessions that were lost with a keeper that was killed: their programs were hung up on by the kernel,
+//! or are now, and their screens are gone. They are listed as finished until somebody has seen it, so that nobody
 //! looks for them in vain, and no name starts its job a second time unnoticed.
 
 use std::os::fd::OwnedFd;
@@ -7,10 +7,12 @@ use std::os::fd::OwnedFd;
 use anyhow::Context as _;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::RegistryTask;
 use crate::clock::unix_time;
 use crate::journal::Journal;
+use crate::process_start;
 use crate::pty::Pty;
 use crate::record::Record;
 use crate::roll::Roll;
@@ -18,6 +20,9 @@ use crate::roll::Roll;
 /// What stands on the screen of such a session, and in its title.
 const WORDS: &[u8] = b"\x1b]2;lost: its keeper was killed\x1b\\\
     psess lost this session: its keeper was killed, or the machine went down.\r\n";
+
+/// A session is entered so many seconds after its program began, at most.
+const START_APART: u64 = 5;
 
 impl RegistryTask {
     /// Enters a session on the roll, or what is new of it.
@@ -59,6 +64,9 @@ impl RegistryTask {
                 continue;
             }
             tracing::error!("session '{name}' was lost with its keeper");
+            if record.outcome.is_none() {
+                hang_up(&record);
+            }
             // What the kernel does to programs whose terminal goes (tty(4)).
             let hung_up = Outcome::Signaled(libc::SIGHUP as u8);
             record.outcome = record.outcome.or(Some((hung_up, unix_time())));
@@ -68,6 +76,20 @@ impl RegistryTask {
                 tracing::error!("session '{name}' cannot be shown: {error:#}");
             }
         }
+    }
+}
+
+/// Does what the kernel did when the keeper and its server were gone, unless a client that is stopped
+/// has the pty open still: its program would go on unseen.
+fn hang_up(record: &Record) {
+    let began = process_start::of(record.pid);
+    // The number may be another's by now.
+    let is_it = began.is_some_and(|began| began.abs_diff(record.created) <= START_APART);
+    let pid = i32::try_from(record.pid).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid.filter(|_| is_it) {
+        // Fails when it ends just now.
+        let _ = kill_process_group(pid, Signal::HUP);
+        let _ = kill_process_group(pid, Signal::CONT);
     }
 }
 

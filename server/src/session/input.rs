@@ -1,4 +1,5 @@
-//! Input: what clients type, once and in order, to the program.
+//! Input: what clients type, once and in order, to the program; and which of them may write it to the
+//! pty past the server.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -53,19 +54,35 @@ impl Session {
                     message: format!("'{}' takes no input: {error}", self.record.name),
                 })?;
         }
+        attachment.touched = now;
+        self.follow_size_of(now, connection);
         self.handle_typed(now, connection, stop_keys::are_in(new));
         Ok(())
+    }
+
+    /// Whether keys of a client may reach the pty past us: they overtake no input, and come with the
+    /// size of that client, whose terminal is the one that is asked. What is typed on another one
+    /// first comes here.
+    #[must_use]
+    pub fn lets_keys_pass(&self, connection: ConnectionId) -> bool {
+        let latest = self.attachments.values().map(|other| other.touched).max();
+        let may_type = self.attachments.get(&connection).is_some_and(|attachment| {
+            let is_latest = Some(attachment.touched) == latest;
+            is_latest && !attachment.read_only && !attachment.is_closing()
+        });
+        may_type && self.size_owner == Some(connection) && !self.has_input()
     }
 
     /// The user of an attached client typed, maybe to stop the program, which got that or is about
     /// to.
     pub(super) fn handle_typed(&mut self, now: Instant, connection: ConnectionId, stops: bool) {
-        self.active = now;
-        self.follow_size_of(now, connection);
         // Nearly always little is unsent, and then the keys do not matter.
         let skips = stops && self.is_far_behind(connection);
-        if let Some(attachment) = self.attachments.get_mut(&connection) {
-            attachment.touched = now;
+        let Some(attachment) = self.attachments.get_mut(&connection) else {
+            return;
+        };
+        if !attachment.read_only {
+            self.active = now;
             if skips {
                 attachment.skip();
             }

@@ -27,6 +27,14 @@ fn keys_pass_the_link_by_only_while_they_overtake_nothing() {
     bench.message(1, ServerMessage::InputWritten(InputOffset(7)));
     assert!(bench.link.is_passable(first));
 
+    bench.link.handle_detach(bench.now);
+    assert!(!bench.link.is_passable(first), "they would come after it");
+
+    let mut bench = Bench::live(Reach::Local);
+    bench.link.request.read_only = true;
+    assert!(!bench.link.is_passable(first), "its user only watches");
+
+    let mut bench = Bench::live(Reach::Local);
     bench.closed(1, ClosedKind::Broken);
     assert!(!bench.link.is_passable(first), "there is no server");
 }
