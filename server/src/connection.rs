@@ -17,7 +17,6 @@ use tokio::time::timeout;
 
 use crate::environment;
 use crate::lent_terminal::Loan;
-use crate::record::Record;
 use crate::registry::{Registry, Request};
 use crate::rights;
 use crate::session::ConnectionId;
@@ -32,9 +31,6 @@ const MAX_ENVIRONMENT: usize = 512 << 10;
 
 /// Sessions in one message of a list: each takes less than 1 KiB.
 const LIST_CHUNK: usize = 50;
-
-/// The title of a session that could not be taken over yet.
-const WAITING: &str = "(waits: there is no memory, or are no descriptors, to take it over)";
 
 /// One connection.
 pub(crate) struct Connection {
@@ -354,8 +350,7 @@ impl Requests {
     }
 
     async fn list(&mut self) -> io::Result<()> {
-        let waiting = |record: &Record| Some(record.summary(WAITING));
-        let sessions = self.registry.ask_all(Event::Summarize, waiting).await?;
+        let sessions = self.registry.lines().await?;
         self.write_in_parts(sessions, |sessions, more| ServerMessage::Sessions {
             sessions,
             more,
@@ -366,7 +361,7 @@ impl Requests {
     async fn tell_usage(&mut self) -> io::Result<()> {
         let [server, keeper] = self.registry.ask(Request::Usage).await?;
         // Nobody has looked at what those take that wait.
-        let sessions = self.registry.ask_all(Event::Measure, |_| None).await?;
+        let sessions = self.registry.ask_all(Event::Measure).await?;
         self.write_in_parts(sessions, |sessions, more| {
             ServerMessage::Usage(Usage {
                 server: server.clone(),
@@ -381,17 +376,17 @@ impl Requests {
     /// Answers with something about all sessions, of which a message holds only so many.
     async fn write_in_parts<T>(
         &mut self,
-        mut sessions: Vec<T>,
+        sessions: Vec<T>,
         message: impl Fn(Vec<T>, bool) -> ServerMessage,
     ) -> io::Result<()> {
+        let mut rest = sessions.into_iter();
         loop {
-            let rest = sessions.split_off(sessions.len().min(LIST_CHUNK));
-            let more = !rest.is_empty();
-            self.write(&message(sessions, more)).await?;
+            let part = rest.by_ref().take(LIST_CHUNK).collect();
+            let more = rest.len() > 0;
+            self.write(&message(part, more)).await?;
             if !more {
                 return Ok(());
             }
-            sessions = rest;
         }
     }
 

@@ -31,6 +31,7 @@ pub mod session;
 mod session_event;
 mod session_task;
 mod terminfo;
+mod told_line;
 mod turns;
 
 use std::os::fd::AsFd;

@@ -6,10 +6,11 @@ use std::io;
 
 use psess_protocol::identity::SessionId;
 use psess_protocol::message::{
-    ByteString, Created, Failure, FailureKind, NewSession, ProcessUsage, ServerStatus, Target,
+    ByteString, Created, Failure, FailureKind, NewSession, ProcessUsage, ServerStatus,
+    SessionSummary, Target,
 };
 use psess_protocol::name::SessionName;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::record::Record;
 use crate::session_event::Event;
@@ -35,8 +36,10 @@ pub(crate) enum Request {
     ),
     /// Say what the client that entered last has in its environment.
     Environment(Target, Reply<Result<Vec<ByteString>, Failure>>),
-    /// Find all sessions, in order of creation.
-    All(Reply<Vec<Listed>>),
+    /// Say what a list says of each session, in order of creation.
+    Lines(Reply<Vec<Line>>),
+    /// Find the mailboxes of all sessions that run, in order of creation.
+    Mailboxes(Reply<Vec<mpsc::Sender<Event>>>),
     /// Detach all clients of a session.
     DetachAll(Target, Reply<Result<(), Failure>>),
     /// End a session, or send it a signal.
@@ -69,13 +72,13 @@ pub(crate) enum Request {
     Closed,
 }
 
-/// A session among all.
+/// What a list says of a session.
 #[derive(Debug)]
-pub(crate) enum Listed {
-    /// One that can be asked.
-    Running(mpsc::Sender<Event>),
-    /// One that waits to be taken over: this is all that is known.
-    Waiting(Box<Record>),
+pub(crate) enum Line {
+    /// As it told last.
+    Told(SessionSummary),
+    /// It has mail to read first, which may change it: it was asked.
+    Asked(oneshot::Receiver<SessionSummary>),
 }
 
 impl Registry {
@@ -107,35 +110,36 @@ impl Registry {
         self.send(Request::Forget(session));
     }
 
-    /// What each session answers, in order of creation, and what is said for those that wait. One
-    /// that ends meanwhile does not answer.
+    /// What a list says of each session, in order of creation. One that ends meanwhile is left
+    /// out.
+    pub(crate) async fn lines(&self) -> io::Result<Vec<SessionSummary>> {
+        let lines = self.ask(Request::Lines).await?;
+        let mut summaries = Vec::with_capacity(lines.len());
+        for line in lines {
+            summaries.extend(match line {
+                Line::Told(summary) => Some(summary),
+                Line::Asked(answer) => answer.await.ok(),
+            });
+        }
+        Ok(summaries)
+    }
+
+    /// What each session that runs answers, in order of creation. One that ends meanwhile does
+    /// not answer.
     pub(crate) async fn ask_all<T>(
         &self,
         question: impl Fn(Reply<T>) -> Event,
-        waiting: impl Fn(&Record) -> Option<T>,
     ) -> io::Result<Vec<T>> {
-        enum Asked<T> {
-            Running(oneshot::Receiver<T>),
-            Waiting(Option<T>),
-        }
         let mut asked = Vec::new();
-        for session in self.ask(Request::All).await? {
-            asked.push(match session {
-                Listed::Running(session) => {
-                    let (reply, answer) = oneshot::channel();
-                    // One that has ended drops the question, and with it the answer.
-                    let _ = session.send(question(reply)).await;
-                    Asked::Running(answer)
-                }
-                Listed::Waiting(record) => Asked::Waiting(waiting(&record)),
-            });
+        for session in self.ask(Request::Mailboxes).await? {
+            let (reply, answer) = oneshot::channel();
+            // One that has ended drops the question, and with it the answer.
+            let _ = session.send(question(reply)).await;
+            asked.push(answer);
         }
         let mut answers = Vec::with_capacity(asked.len());
         for asked in asked {
-            answers.extend(match asked {
-                Asked::Running(answer) => answer.await.ok(),
-                Asked::Waiting(answer) => answer,
-            });
+            answers.extend(asked.await.ok());
         }
         Ok(answers)
     }
@@ -146,10 +150,20 @@ impl Registry {
 pub(crate) struct Entry {
     pub(crate) record: Record,
     pub(crate) mailbox: mpsc::Sender<Event>,
+    /// What a list says of it, as it told last.
+    pub(crate) line: watch::Receiver<SessionSummary>,
     /// What the client that entered last has in its environment.
     pub(crate) client_environment: Vec<ByteString>,
     /// Who waits for its end.
     pub(crate) killers: Vec<Reply<Result<(), Failure>>>,
+}
+
+impl Entry {
+    /// Whether it knows all that it was told, so that what it told last is still so. Both run on
+    /// one thread, and it tells before anybody else's turn.
+    pub(crate) fn has_read_its_mail(&self) -> bool {
+        self.mailbox.capacity() == self.mailbox.max_capacity()
+    }
 }
 
 /// The sessions by incarnation, and the names that are given away.

@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use psess_descriptor::alarm::Alarm;
 use psess_descriptor::{Blockage, Sink, Source};
@@ -15,7 +15,7 @@ use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
 use psess_protocol::message::{ClientMessage, Failure, ServerMessage, SessionSummary};
 use rustix::io::Errno;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::unix_time;
 use crate::history_budget::ToldHistory;
@@ -24,6 +24,7 @@ use crate::pty;
 use crate::registry::{Registry, Request};
 use crate::session::{ConnectionId, Session, Transmit};
 use crate::session_event::{Arrival, Event};
+use crate::told_line::{Changing, ToldLine};
 use crate::turns::Turns;
 
 /// After so much of one session's output the others have their turn; an echo is less. A terminal
@@ -64,6 +65,7 @@ pub(crate) struct SessionTask {
     registry: Registry,
     turns: Turns,
     told_history: ToldHistory,
+    told_line: ToldLine,
 }
 
 impl SessionTask {
@@ -77,6 +79,7 @@ impl SessionTask {
         registry: Registry,
         turns: Turns,
     ) -> io::Result<Self> {
+        let told_line = ToldLine::new(changing(&session, Instant::now()));
         Ok(Self {
             session,
             pty_input: Blockage::default(),
@@ -86,7 +89,13 @@ impl SessionTask {
             registry,
             turns,
             told_history: ToldHistory::default(),
+            told_line,
         })
+    }
+
+    /// What a list says of it, as it tells it.
+    pub(crate) fn line(&self) -> watch::Receiver<SessionSummary> {
+        self.told_line.subscribe()
     }
 
     /// Runs until the session is over and somebody saw how it ended, or is forgotten (its
@@ -99,6 +108,7 @@ impl SessionTask {
             self.session.settle(Instant::now());
             self.tell_history();
             self.let_keys_pass();
+            self.tell_line();
             let timeout = self.session.poll_timeout();
             let woken = tokio::select! {
                 biased;
@@ -138,6 +148,7 @@ impl SessionTask {
             }
             if turn >= TURN {
                 self.transmit();
+                self.tell_line();
                 turn = 0;
                 self.turns.next().await;
             }
@@ -178,7 +189,8 @@ impl SessionTask {
             }
             // Whoever asked may have gone.
             Event::Summarize(reply) => {
-                let _ = reply.send(self.summary(now));
+                self.tell_line();
+                let _ = reply.send(self.line().borrow().clone());
             }
             Event::Measure(reply) => {
                 let _ = reply.send(self.session.usage());
@@ -450,16 +462,21 @@ impl SessionTask {
             .send(Request::Save(Box::new(self.session.record.clone())));
     }
 
-    fn summary(&self, now: Instant) -> SessionSummary {
-        let unix = unix_time();
-        let session = &self.session;
-        let lost = session.lost(now);
-        SessionSummary {
-            clients: u32::try_from(session.connections().count()).unwrap_or(u32::MAX),
-            lost: lost.map(|ago| unix.saturating_sub(ago.as_secs())),
-            active: unix.saturating_sub(session.idle(now).as_secs()),
-            ..session.record.summary(session.title())
-        }
+    fn tell_line(&self) {
+        self.told_line.tell(changing(&self.session, Instant::now()));
+    }
+}
+
+/// What a list says of a session.
+fn changing(session: &Session, now: Instant) -> Changing<'_> {
+    let unix = unix_time();
+    let ago = |ago: Duration| unix.saturating_sub(ago.as_secs());
+    Changing {
+        record: &session.record,
+        title: session.title(),
+        clients: session.connections().count(),
+        lost: session.lost(now).map(ago),
+        active: ago(session.idle(now)),
     }
 }
 

@@ -16,7 +16,7 @@ use psess_protocol::message::{
 };
 use psess_protocol::name::SessionName;
 use psess_protocol::terminal::Limits;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agent_link::{AgentLink, agent_of};
 use crate::clock::unix_time;
@@ -29,12 +29,15 @@ use crate::keeper_stream::{FromKeeper, KeeperStream};
 use crate::listener::{Listener, Listening};
 use crate::process_usage;
 use crate::record::Record;
-use crate::registry::{Entries, Entry, Listed, Registry, Request};
+use crate::registry::{Entries, Entry, Line, Registry, Request};
 use crate::session_event::Event;
 use crate::turns::Turns;
 
 use starting::Spawning;
 use taking_over::Waiting;
+
+/// The title of a session that could not be taken over yet.
+const WAITING: &str = "(waits: there is no memory, or are no descriptors, to take it over)";
 
 /// The registry's task.
 pub(crate) struct RegistryTask {
@@ -188,8 +191,21 @@ impl RegistryTask {
                 let found = self.find(&target);
                 let _ = reply.send(found.map(|entry| entry.client_environment.clone()));
             }
-            Request::All(reply) => {
-                let _ = reply.send(self.all());
+            Request::Lines(reply) => {
+                let told = |entry: &Entry| match entry.has_read_its_mail() {
+                    true => Line::Told(entry.line.borrow().clone()),
+                    false => {
+                        let (reply, answer) = oneshot::channel();
+                        post(entry, Event::Summarize(reply));
+                        Line::Asked(answer)
+                    }
+                };
+                let _ = reply.send(self.all(told, |record| Line::Told(record.summary(WAITING))));
+            }
+            Request::Mailboxes(reply) => {
+                let mailbox = |entry: &Entry| Some(entry.mailbox.clone());
+                let all = self.all(mailbox, |_| None);
+                let _ = reply.send(all.into_iter().flatten().collect());
             }
             Request::DetachAll(target, reply) => {
                 let result = self.find(&target);
@@ -219,19 +235,19 @@ impl RegistryTask {
         Ok(())
     }
 
-    /// In order of creation.
-    fn all(&self) -> Vec<Listed> {
-        let running = self.entries.iter().map(|entry| {
-            let mailbox = Listed::Running(entry.mailbox.clone());
-            (&entry.record, mailbox)
-        });
-        let waiting = self.waiting.iter().map(|waiting| {
-            let record = waiting.record();
-            (record, Listed::Waiting(Box::new(record.clone())))
+    /// Something of each session, in order of creation.
+    fn all<T>(&self, running: impl Fn(&Entry) -> T, waiting: impl Fn(&Record) -> T) -> Vec<T> {
+        let running = self
+            .entries
+            .iter()
+            .map(|entry| (&entry.record, running(entry)));
+        let waiting = self.waiting.iter().map(|entry| {
+            let record = entry.record();
+            (record, waiting(record))
         });
         let mut all: Vec<_> = running.chain(waiting).collect();
         all.sort_by(|(a, _), (b, _)| (a.created, &a.name).cmp(&(b.created, &b.name)));
-        all.into_iter().map(|(_, listed)| listed).collect()
+        all.into_iter().map(|(_, of)| of).collect()
     }
 
     /// The session that is meant, which must not be one that waits.

@@ -218,11 +218,13 @@ impl RegistryTask {
             tracing::error!("session '{}' is set aside: servers died of it", record.name);
         }
         let task = SessionTask::new(session, pty, self.registry.clone(), self.turns.clone())?;
+        let line = task.line();
         let (mailbox, mail) = mpsc::channel(MAILBOX);
         let (id, finished) = (record.id, record.outcome);
         self.entries.insert(Entry {
             record,
             mailbox,
+            line,
             client_environment: Vec::new(),
             killers: Vec::new(),
         });
