@@ -76,6 +76,9 @@ impl fmt::Display for Place {
 /// stands beside it (Unicode bidirectional controls).
 #[must_use]
 pub fn printable(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+        return text.to_owned();
+    }
     let is_bidi = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .filter(|c| !c.is_control() && !is_bidi(*c))

@@ -29,6 +29,10 @@ fn looked_up(c: char) -> u8 {
 /// How many columns a terminal takes to show text without control characters.
 #[must_use]
 pub fn columns_of(text: &str) -> usize {
+    // Looked at many bytes at a time.
+    if text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+        return text.len();
+    }
     text.chars().map(|c| usize::from(width(c))).sum()
 }
 
