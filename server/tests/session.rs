@@ -15,7 +15,7 @@ use psess_protocol::message::{
 use psess_protocol::offset::{InputOffset, Offset};
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
-use psess_protocol::terminal::Limits;
+use psess_protocol::terminal::{Limits, Terminal};
 use psess_server::journal::{Handling, Journal};
 use psess_server::keeper::Predecessor;
 use psess_server::record::Record;
@@ -273,6 +273,45 @@ fn ctrl_c_in_a_flood_skips_to_its_end() {
     assert_eq!(output(&skipped), b"");
     print(&mut session, now, b"^C\r\n$ ");
     assert_eq!(output(&sent(&mut session, now, 1).0), b"^C\r\n$ ");
+}
+
+/// What the model was not fed by then, the client's screen shows all the same.
+#[test]
+fn ctrl_c_in_a_flood_shows_the_end_of_the_output() {
+    let parts: [&[u8]; 4] = [b"", b"\x1b[31", b"m\x1b]2;ti", b"tle\x07$ \x1b[?2004h"];
+    for printed in 0..=parts.len() {
+        let (mut session, now) = session();
+        session
+            .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+            .unwrap();
+        let _ = sent(&mut session, now, 1);
+        let line = |number| format!("\x1b[3{}m{number} words\r\n", number % 8);
+        let flood: String = (0..100_000).map(line).collect();
+        let text = [flood.as_bytes(), &parts[..printed].concat()].concat();
+        print(&mut session, now, flood.as_bytes());
+        for part in &parts[..printed] {
+            print(&mut session, now, part);
+        }
+        session
+            .handle_input(now, ConnectionId(1), InputOffset(0), b"\x03")
+            .unwrap();
+        let (sent, _) = sent(&mut session, now, 1);
+        let mut shown = Terminal::new(Size::new(24, 80), Limits::default());
+        for sent in sent {
+            if let Sent::Replay(bytes) = sent {
+                shown.feed(&bytes);
+            }
+        }
+        let mut printed = Terminal::new(Size::new(24, 80), Limits::default());
+        printed.feed(&text);
+        let [shown, printed] = [shown, printed].map(|terminal| {
+            let mut snapshot = terminal.snapshot();
+            let entries = &mut snapshot.entries;
+            entries.retain(|(name, _)| !name.starts_with("history"));
+            snapshot
+        });
+        assert_eq!(shown.difference(&printed), None);
+    }
 }
 
 const LINE: &[u8] = b"a line\r\n";

@@ -112,6 +112,23 @@ impl Terminal {
         self.feed.skim(bytes, lines_after, &mut self.state)
     }
 
+    /// A terminal that shows what this one would once it were fed `bytes`, but without the history:
+    /// of many lines only the last are looked at. All of it is plain as [`PlainScan`] finds it, and
+    /// behind the first `colored` bytes there is no control sequence. `None` where the last lines do
+    /// not tell, as of too few, or where the screen has margins.
+    #[must_use]
+    pub fn glance(&self, bytes: &[u8], colored: usize) -> Option<Self> {
+        // Not none: what continues a line in the history is another first row.
+        let limits = Limits {
+            history_lines: 1,
+            ..Limits::default()
+        };
+        let mut glance = Self::new(self.size(), limits);
+        glance.feed(&self.replay(History::None));
+        let Self { feed, state } = &mut glance;
+        feed.glance(bytes, colored, state).then_some(glance)
+    }
+
     /// After so many lines of plain output nothing is left of what was before them.
     #[must_use]
     pub fn lines_kept(&self) -> usize {

@@ -115,14 +115,7 @@ fn is_text(bytes: &[u8]) -> bool {
 impl Feed {
     /// See [`super::Terminal::skim`].
     pub(super) fn skim(&mut self, bytes: &[u8], lines_after: usize, state: &mut State) -> usize {
-        let rows = usize::from(state.size.rows);
-        let whole_screen = state.margins == Margins::full(state.size);
-        if !self.is_at_ground()
-            || !whole_screen
-            || state.alternate.is_some()
-            || state.charsets.is_single()
-            || lines_after < state.lines_kept()
-        {
+        if !self.can_skim(state) || lines_after < state.lines_kept() {
             return 0;
         }
         // There the cursor stands in the first column.
@@ -131,13 +124,45 @@ impl Feed {
         };
         let skimmed = &bytes[..end + 2];
         let lines = memchr::memchr_iter(b'\n', skimmed).count();
-        if lines < rows {
+        if lines < usize::from(state.size.rows) {
             return 0;
         }
         self.skim_colors(skimmed, state);
-        self.pass(skimmed.len());
-        state.end_skimmed_lines(lines);
+        self.skim_lines(skimmed.len(), lines, state);
         skimmed.len()
+    }
+
+    /// Feeds `bytes` to a terminal of which only the screen counts; whether it did, as it does
+    /// where the last lines tell all. How many scrolled off is not counted.
+    pub(super) fn glance(&mut self, bytes: &[u8], colored: usize, state: &mut State) -> bool {
+        let mut ends = memchr::memrchr_iter(b'\n', bytes);
+        let end = ends.nth(state.lines_kept());
+        let end = end.and_then(|end| memchr::memmem::rfind(&bytes[..=end], b"\r\n"));
+        let Some(end) = end.filter(|_| self.can_skim(state)) else {
+            return false;
+        };
+        let (skimmed, rest) = bytes.split_at(end + 2);
+        let rows = usize::from(state.size.rows);
+        if memchr::memrchr_iter(b'\n', skimmed).nth(rows).is_none() {
+            return false;
+        }
+        self.skim_colors(&skimmed[..colored.min(skimmed.len())], state);
+        self.skim_lines(skimmed.len(), rows, state);
+        self.feed(rest, state);
+        true
+    }
+
+    fn can_skim(&self, state: &State) -> bool {
+        self.is_at_ground()
+            && state.margins == Margins::full(state.size)
+            && state.alternate.is_none()
+            && !state.charsets.is_single()
+    }
+
+    /// Takes so many bytes and lines, which end with CR and LF.
+    fn skim_lines(&mut self, bytes: usize, lines: usize, state: &mut State) {
+        self.pass(bytes);
+        state.end_skimmed_lines(lines);
     }
 
     /// Leaves the pen as plain output leaves it.
@@ -180,7 +205,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, Terminal};
+    use super::super::{Limits, Snapshot, Terminal};
     use super::*;
     use crate::size::Size;
 
@@ -275,24 +300,26 @@ mod tests {
         bytes
     }
 
+    /// What terminals were fed before.
+    const STARTS: [&[u8]; 6] = [
+        b"",
+        b"text\x1b[2;3H\x1b[45m\x1b]8;;http://a\x07x",
+        b"\x1b[7l\x1b[4h\x1b[?2027h",
+        b"\x1b[2;4r",
+        b"\x1b[?1049h",
+        b"a line that wraps and wraps and wraps and goes on and on",
+    ];
+
     #[test]
     fn what_is_skimmed_leaves_the_terminal_as_if_it_were_fed() {
         let size = Size::new(5, 20);
-        let starts: [&[u8]; 6] = [
-            b"",
-            b"text\x1b[2;3H\x1b[45m\x1b]8;;http://a\x07x",
-            b"\x1b[7l\x1b[4h\x1b[?2027h",
-            b"\x1b[2;4r",
-            b"\x1b[?1049h",
-            b"a line that wraps and wraps and wraps and goes on and on",
-        ];
         let mut skimmed_in_all = 0;
         for history_lines in [0, 1, 30] {
             let limits = Limits {
                 history_lines,
                 ..Limits::default()
             };
-            for (seed, start) in (0..40).flat_map(|seed| starts.map(|start| (seed, start))) {
+            for (seed, start) in (0..40).flat_map(|seed| STARTS.map(|start| (seed, start))) {
                 let lines = plain_lines(seed, 30 + 5 * seed as usize);
                 let (mut fed, mut skims) =
                     (Terminal::new(size, limits), Terminal::new(size, limits));
@@ -316,5 +343,50 @@ mod tests {
             }
         }
         assert!(skimmed_in_all > 100_000, "{skimmed_in_all}");
+    }
+    /// All but the history.
+    fn screen(terminal: &Terminal) -> Snapshot {
+        let mut snapshot = terminal.snapshot();
+        let entries = &mut snapshot.entries;
+        entries.retain(|(name, _)| !name.starts_with("history"));
+        snapshot
+    }
+
+    #[test]
+    fn a_glance_shows_what_the_terminal_would_once_it_were_fed() {
+        let mut glances = 0;
+        for size in [Size::new(5, 20), Size::new(1, 10), Size::new(3, 1)] {
+            for (seed, start) in (0..40).flat_map(|seed| STARTS.map(|start| (seed, start))) {
+                let limits = Limits {
+                    history_lines: 100,
+                    ..Limits::default()
+                };
+                let lines = plain_lines(seed, 20 * seed as usize);
+                let (skimmed, rest) = lines.split_at(lines.len() * (seed as usize % 4) / 5);
+                let (mut fed, mut behind) =
+                    (Terminal::new(size, limits), Terminal::new(size, limits));
+                fed.feed(start);
+                behind.feed(start);
+                fed.feed(&lines);
+                let ends = memchr::memchr_iter(b'\n', rest).count();
+                let taken = behind.skim(skimmed, ends);
+                let unfed = &lines[taken..];
+                let colored = memchr::memrchr(0x1b, unfed).map_or(0, |at| {
+                    let end = memchr::memchr2(b'm', b'K', &unfed[at..]);
+                    at + end.expect("no sequence is cut") + 1
+                });
+                let Some(mut glance) = behind.glance(unfed, colored) else {
+                    continue;
+                };
+                glances += 1;
+                for more in ["", "\x1b[31", "mand\x1b[5bnow\x1b[Hthe rest\r\n\x1b[J"] {
+                    fed.feed(more.as_bytes());
+                    glance.feed(more.as_bytes());
+                    let difference = screen(&fed).difference(&screen(&glance));
+                    assert_eq!(difference, None, "{size:?}, seed {seed}, {start:?}");
+                }
+            }
+        }
+        assert!(glances > 300, "{glances}");
     }
 }

@@ -11,6 +11,7 @@ use psess_protocol::message::{
     ServerMessage,
 };
 use psess_protocol::offset::Offset;
+use psess_protocol::terminal::Terminal;
 
 use super::attachment::Attachment;
 use super::{ConnectionId, Session};
@@ -67,7 +68,8 @@ impl Session {
             (Some(position), _) => attachment.follow(position),
             (None, Some(before)) => {
                 self.answer_unsent(attach.client, before);
-                self.bring_forward(&mut attachment, before, MAX_MISSED_LINES);
+                let terminal = self.shadow.terminal();
+                self.bring_forward(terminal, &mut attachment, before, MAX_MISSED_LINES);
             }
             (None, None) => {
                 let purpose = if first_dial {
@@ -75,7 +77,8 @@ impl Session {
                 } else {
                     ReplayPurpose::CatchUp { skipped_lines: 0 }
                 };
-                self.show(&mut attachment, attach.history, purpose);
+                let terminal = self.shadow.terminal();
+                self.show(terminal, &mut attachment, attach.history, purpose);
             }
         }
         self.attachments.insert(connection, attachment);
@@ -124,43 +127,55 @@ impl Session {
         Ok(())
     }
 
-    /// Shows an attachment all there is, in the way that its size allows.
+    /// Shows an attachment all there is, in the way that its size allows: what `terminal` shows.
     pub(super) fn show(
         &self,
+        terminal: &Terminal,
         attachment: &mut Attachment,
         history: History,
         purpose: ReplayPurpose,
     ) {
-        if attachment.size.same_cells(self.shadow.size()) || self.set_aside {
-            attachment.send_replay(self.shadow.terminal(), &self.journal.log, history, purpose);
+        if attachment.size.same_cells(terminal.size()) || self.set_aside {
+            attachment.send_replay(terminal, &self.journal.log, history, purpose);
         } else {
-            attachment.send_view(self.shadow.terminal(), purpose);
+            attachment.send_view(terminal, purpose);
         }
     }
 
     /// Shows an attachment that saw everything before `position` what it missed: at most so many
-    /// lines of history, and the screen.
-    pub(super) fn bring_forward(&self, attachment: &mut Attachment, position: Offset, lines: u64) {
+    /// lines of history, and the screen, as `terminal` has them.
+    pub(super) fn bring_forward(
+        &self,
+        terminal: &Terminal,
+        attachment: &mut Attachment,
+        position: Offset,
+        lines: u64,
+    ) {
         let missed = self.lines_since(position);
-        let shown = missed
-            .min(lines)
-            .min(self.shadow.terminal().history_lines());
+        let shown = missed.min(lines).min(terminal.history_lines());
         let history = History::Lines(u32::try_from(shown).unwrap_or(u32::MAX));
         let purpose = ReplayPurpose::CatchUp {
             skipped_lines: missed - shown,
         };
-        self.show(attachment, history, purpose);
+        self.show(terminal, attachment, history, purpose);
     }
 
     /// About how many lines scrolled off since `position`. The model passes no milestone in output
-    /// that it was not fed yet, or that it skimmed, nor did it in the time of a server before: up to
-    /// the next one the line feeds are counted.
+    /// that it skimmed, nor did it in the time of a server before: up to the next one the line feeds
+    /// are counted, and in output that it was not fed yet up to the next mark.
     fn lines_since(&self, position: Offset) -> u64 {
         let log = &self.journal.log;
-        let scrolled = self.shadow.terminal().scrolled_lines();
+        let fed = self.shadow.position();
+        let unfed = position.max(fed);
+        let (mark, ended) = self.shadow.next_line_mark(unfed, log);
+        let ended = ended + line_feeds(log, unfed..mark);
+        if position >= fed {
+            return ended;
+        }
+        let (_, scrolled) = self.shadow.counts();
         let next = self.milestones.next(position);
-        let (milestone, then) = next.unwrap_or((log.end(), scrolled));
-        scrolled.saturating_sub(then) + line_feeds(log, position..milestone)
+        let (milestone, then) = next.unwrap_or((fed, scrolled));
+        scrolled.saturating_sub(then) + line_feeds(log, position..milestone) + ended
     }
 
     pub(super) fn redraw(&mut self, now: Instant, connection: ConnectionId) {
@@ -168,7 +183,8 @@ impl Session {
         self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
             let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
-            session.show(attachment, History::None, purpose);
+            let terminal = session.shadow.terminal();
+            session.show(terminal, attachment, History::None, purpose);
         });
     }
 

@@ -102,9 +102,13 @@ impl Session {
     }
 
     /// Brings a client forward to what the terminal shows now: the alternate screen is drawn over
-    /// and over; and after Ctrl-C in a flood the user wants to see what comes next.
+    /// and over; after Ctrl-C in a flood the user wants to see what comes next; and the log may no
+    /// longer have what the client is to be sent.
     pub(super) fn skip_ahead(&mut self, now: Instant, connection: ConnectionId) {
-        self.catch_up(now);
+        let glance = self.shadow.glance(&self.journal.log);
+        if glance.is_none() && self.shadow.screen().is_none() {
+            self.catch_up(now);
+        }
         self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
             let end = session.journal.log.end();
@@ -112,7 +116,9 @@ impl Session {
                 true => end,
                 false => attachment.position().unwrap_or(end),
             };
-            session.bring_forward(attachment, position, 0);
+            let terminal = glance.as_ref().or(session.shadow.screen());
+            let terminal = terminal.expect("the model has caught up where there was neither");
+            session.bring_forward(terminal, attachment, position, 0);
         });
     }
 

@@ -35,6 +35,13 @@ impl LineMarks {
         Some((mark.0, behind(mark)))
     }
 
+    /// The first mark from `position` on, and how many lines ended behind it.
+    pub(super) fn next(&self, position: Offset) -> Option<(Offset, usize)> {
+        let before = self.marks.partition_point(|mark| mark.0 < position);
+        let mark = self.marks.get(before)?;
+        Some((mark.0, self.ended - mark.1))
+    }
+
     /// The terminal was fed up to `position`.
     pub(super) fn forget_before(&mut self, position: Offset) {
         while self.marks.front().is_some_and(|mark| mark.0 <= position) {
@@ -62,6 +69,9 @@ mod tests {
         assert_eq!(mark(960, anywhere), Some((Offset(1 << 10), 1023)));
         assert_eq!(mark(0, Offset(128 << 10)), Some((Offset(65 << 10), 959)));
         assert_eq!(mark(1024, anywhere), None);
+        assert_eq!(marks.next(Offset(0)), Some((Offset(1 << 10), 1023)));
+        assert_eq!(marks.next(Offset(65 << 10)), Some((Offset(65 << 10), 959)));
+        assert_eq!(marks.next(Offset(1 << 20)), None);
         marks.forget_before(Offset(65 << 10));
         assert_eq!(marks.last_before(959, anywhere), None);
         assert_eq!(

@@ -235,9 +235,6 @@ impl Session {
         if self.needs_model(now, connection) {
             self.catch_up(now);
         }
-        if self.fell_out(connection) {
-            self.answer_skipped(connection);
-        }
         if let Some(attachment) = self.attachments.get_mut(&connection) {
             let stopped = attachment.take_skip();
             let drawn_over = self.shadow.is_alternate() && attachment.credit.available() > 0;
@@ -245,31 +242,43 @@ impl Session {
                 self.skip_ahead(now, connection);
             }
         }
-        let outcome = self.outcome();
-        let transmit = self.with_attachment(connection, |session, attachment| {
-            let (log, shadow) = (&session.journal.log, &session.shadow);
-            let questions = &session.questions;
-            for _ in 0..2 {
-                if attachment.poll_transmit(now, log, shadow, questions, TRANSMIT_BYTES, out) {
-                    break;
-                }
-                let position = attachment.position().unwrap_or(log.end());
-                session.bring_forward(attachment, position, 0);
-            }
-            let finished =
-                outcome.filter(|_| !attachment.is_closing() && attachment.is_caught_up(log));
-            if let Some(outcome) = finished
-                && attachment.tell_outcome(outcome)
-            {
-                let _ = attachment.poll_transmit(now, log, shadow, questions, usize::MAX, out);
-            }
-            match attachment.is_closing() {
-                true => Transmit::ThenClose,
-                false => Transmit::GoOn,
-            }
-        });
+        let is_in_log = self.fill(now, connection, TRANSMIT_BYTES, out);
+        if !is_in_log {
+            self.skip_ahead(now, connection);
+            let _ = self.fill(now, connection, TRANSMIT_BYTES, out);
+        }
+        let (outcome, log) = (self.outcome(), &self.journal.log);
+        if let Some(outcome) = outcome
+            && let Some(attachment) = self.attachments.get_mut(&connection)
+            && !attachment.is_closing()
+            && attachment.is_caught_up(log)
+            && attachment.tell_outcome(outcome)
+        {
+            let _ = self.fill(now, connection, usize::MAX, out);
+        }
         self.trim(now);
-        transmit.unwrap_or(Transmit::ThenClose)
+        let attachment = self.attachments.get(&connection);
+        match attachment.is_none_or(Attachment::is_closing) {
+            true => Transmit::ThenClose,
+            false => Transmit::GoOn,
+        }
+    }
+
+    /// Appends what an attachment is sent next to `out`, until that holds about `enough` bytes;
+    /// whether the log has it still.
+    fn fill(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        enough: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let (log, shadow, questions) = (&self.journal.log, &self.shadow, &self.questions);
+        self.attachments
+            .get_mut(&connection)
+            .is_none_or(|attachment| {
+                attachment.poll_transmit(now, log, shadow, questions, enough, out)
+            })
     }
 
     /// Connections to close at once, without a word.

@@ -130,16 +130,7 @@ impl Session {
     /// Whether a client is to be sent what only the terminal model knows.
     pub(super) fn needs_model(&self, now: Instant, connection: ConnectionId) -> bool {
         let attachment = self.attachments.get(&connection);
-        let is_about_to_draw =
-            attachment.is_some_and(|attachment| attachment.is_about_to_draw(now));
-        is_about_to_draw || self.fell_out(connection)
-    }
-
-    /// Whether the log no longer has what a client is to be sent next.
-    pub(super) fn fell_out(&self, connection: ConnectionId) -> bool {
-        let start = self.journal.log.start();
-        self.position(connection)
-            .is_some_and(|position| position < start)
+        attachment.is_some_and(|attachment| attachment.is_about_to_draw(now))
     }
 
     /// Whose terminal answers a query at `position`: that of the client touched last, of those

@@ -1,8 +1,9 @@
 //! The terminal model that shadows the output, and how far behind the log it is.
 //!
 //! Plain output of a burst is not looked at before somebody needs the model, or the burst is over:
-//! most of a flood then leaves no trace, and is skimmed. All other output is fed at once: it may
-//! ask something, and who answers must be known before it is sent.
+//! most of a flood then leaves no trace, and is skimmed. All other output may ask something, and who
+//! answers must be known before it is sent: it is fed at once, after a lot of plain output only to
+//! a copy of the screen, as the model with its history would take milliseconds.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -24,6 +25,10 @@ const REST: Duration = Duration::from_millis(10);
 /// Who is behind by so much is in a burst, even where the machine has others to run in between.
 const MUCH: u64 = 64 << 10;
 
+/// So much output is fed to a copy of the screen before the model is fed as well: more than follows
+/// a flood, as a prompt, before there is time for that.
+const MOST_AHEAD: u64 = 8 << 10;
+
 /// The model falls behind by no more than this. It is what the log keeps anyway.
 const MOST_BEHIND: u64 = 4 << 20;
 
@@ -42,13 +47,25 @@ pub(super) struct Shadow {
     is_behind: bool,
     /// Something was skimmed: what the terminal shows is nonsense until it is fed the rest.
     is_hollow: bool,
+    /// Where what the terminal is behind by is not all plain: what it will show.
+    ahead: Option<Ahead>,
     scan: PlainScan,
     plain: PlainRuns,
     /// The ends of lines in what it is behind by, as far as that is plain.
     lines: LineMarks,
+    /// Behind this there is no control sequence in that.
+    colored: Offset,
     last_output: Option<Instant>,
     /// When it is fed what it is behind by, unless it is needed before.
     due: Option<Instant>,
+}
+
+/// What a terminal shows that was fed all of the log, without the history.
+#[derive(Debug)]
+struct Ahead {
+    terminal: Terminal,
+    /// Up to here what the model is behind by is plain.
+    from: Offset,
 }
 
 /// What is to be done about output that came.
@@ -70,9 +87,11 @@ impl Shadow {
             position,
             is_behind: false,
             is_hollow: false,
+            ahead: None,
             scan: PlainScan::default(),
             plain: PlainRuns::new(position),
             lines: LineMarks::default(),
+            colored: position,
             last_output: None,
             due: None,
         }
@@ -88,12 +107,15 @@ impl Shadow {
         if !self.is_behind {
             self.scan = PlainScan::default();
         }
+        if self.scan.begun_bytes() > 0 || memchr::memchr(0x1b, bytes).is_some() {
+            self.colored = log.end();
+        }
         let between = self.is_behind || self.terminal.is_at_ground();
         self.is_behind = true;
-        if !between || !self.scan.is_plain(bytes) {
+        if self.ahead.is_some() || !between || !self.scan.is_plain(bytes) {
             self.plain.end(until, log.end());
             self.scan = PlainScan::default();
-            return Next::Feed;
+            return self.look_ahead(now, bytes, log);
         }
         self.lines.add(bytes, log.end());
         let behind = log.end().bytes_since(self.position);
@@ -103,6 +125,28 @@ impl Shadow {
             return Next::Wait;
         }
         Next::Skim
+    }
+
+    /// `bytes` came at the end of the log, and are not plain.
+    fn look_ahead(&mut self, now: Instant, bytes: &[u8], log: &OutputLog) -> Next {
+        if self.ahead.is_none() {
+            let from = Offset(log.end().0 - bytes.len() as u64);
+            let plain = from.bytes_since(self.position);
+            if plain >= MUCH {
+                let terminal = self.glance_over(plain as usize, log);
+                self.ahead = terminal.map(|terminal| Ahead { terminal, from });
+            }
+        }
+        let Some(Ahead { terminal, from }) = &mut self.ahead else {
+            return Next::Feed;
+        };
+        terminal.feed(bytes);
+        let asks = !terminal.take_queries().is_empty();
+        if asks || log.end().bytes_since(*from) > MOST_AHEAD {
+            return Next::Feed;
+        }
+        self.due = Some(now + REST);
+        Next::Wait
     }
 
     /// Output came that is not to be looked at.
@@ -146,7 +190,40 @@ impl Shadow {
         self.lines = LineMarks::default();
         self.is_behind = false;
         self.is_hollow = false;
+        self.ahead = None;
         self.due = None;
+    }
+
+    /// A terminal that shows what this one would if it had caught up, without the history: at once,
+    /// where this one takes milliseconds. `None` where `screen` is that, or it cannot be had.
+    pub(super) fn glance(&self, log: &OutputLog) -> Option<Terminal> {
+        match self.screen() {
+            Some(_) => None,
+            None => self.glance_over(usize::MAX, log),
+        }
+    }
+
+    /// The same of the next `length` bytes of what the terminal is behind by, which are plain.
+    fn glance_over(&self, length: usize, log: &OutputLog) -> Option<Terminal> {
+        let bytes = behind(self.position, log);
+        let bytes = &bytes[..length.min(bytes.len())];
+        let colored = self.colored.bytes_since(self.position) as usize;
+        self.terminal.glance(bytes, colored.min(bytes.len()))
+    }
+
+    /// A terminal that shows what the log ends with, if there is one; it may lack the history.
+    pub(super) fn screen(&self) -> Option<&Terminal> {
+        match self.is_behind {
+            true => self.ahead.as_ref().map(|ahead| &ahead.terminal),
+            false => Some(&self.terminal),
+        }
+    }
+
+    /// A mark behind `position` in what the terminal was not fed, and how many lines ended between
+    /// that and the log's end; at the latest there.
+    pub(super) fn next_line_mark(&self, position: Offset, log: &OutputLog) -> (Offset, u64) {
+        let next = self.lines.next(position);
+        next.map_or((log.end(), 0), |(mark, lines)| (mark, lines as u64))
     }
 
     /// Brings the terminal forward over some of what leaves no trace; whether that was worth it.
@@ -200,12 +277,12 @@ impl Shadow {
 
     /// The title, which plain output does not change.
     pub(super) fn title(&self) -> &str {
-        self.terminal.title()
+        self.screen().unwrap_or(&self.terminal).title()
     }
 
     /// Whether the alternate screen shows, which plain output does not change.
     pub(super) fn is_alternate(&self) -> bool {
-        self.terminal.is_alternate()
+        self.screen().unwrap_or(&self.terminal).is_alternate()
     }
 
     /// About how much memory the history takes, in bytes.
@@ -407,6 +484,27 @@ mod tests {
         assert!(journal.checkpoint_offset() > Offset(4 << 20));
         let successor = session(now, journal);
         assert_eq!(difference(&successor, &text), None);
+    }
+
+    /// Such as a prompt.
+    #[test]
+    fn what_follows_a_flood_and_is_not_plain_does_not_wait_for_the_model() {
+        let now = Instant::now();
+        let mut session = session(now, Journal::unshared().expect("memory"));
+        let mut text = flood(30 << 20);
+        print(&mut session, now, &text);
+        print(&mut session, now, b"\x1b[3");
+        text.extend_from_slice(b"\x1b[3");
+        let parts: [&[u8]; 3] = [b"\x1b[0m\r\n\x1b[?2004h", b"\x1b]2;ti", b"tle\x07$ "];
+        for part in parts {
+            print(&mut session, now, part);
+            text.extend_from_slice(part);
+            assert!(session.shadow.is_behind());
+        }
+        assert_eq!(session.title(), "title");
+        session.settle(now + REST);
+        assert!(!session.shadow.is_behind());
+        assert_eq!(difference(&session, &text), None);
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Session {
         self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
             let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
-            session.show(attachment, History::None, purpose);
+            let terminal = session.shadow.terminal();
+            session.show(terminal, attachment, History::None, purpose);
         });
     }
 }
