@@ -14,6 +14,7 @@ use psess_protocol::size::Size;
 use psess_protocol::terminal::{Picture, Terminal};
 
 use super::credit::{self, Credit};
+use super::input_report::InputReport;
 use super::plain_runs::PlainRuns;
 use super::question::Questions;
 use super::shadow::Shadow;
@@ -21,12 +22,6 @@ use crate::output_log::OutputLog;
 
 /// A picture for another size is drawn at most so often: 60 times a second.
 const FRAME_TIME: Duration = Duration::from_micros(16_667);
-
-/// Input that the pty took is reported after this, when no output came to go along with.
-const REPORT_AFTER: Duration = Duration::from_millis(50);
-
-/// So much input is reported at once: the client holds back what is not.
-const REPORT_BYTES: u64 = 16 << 10;
 
 /// A ping is answered in this time, or the link is suspect.
 const SUSPECT: Duration = Duration::from_secs(5);
@@ -50,7 +45,7 @@ pub(crate) struct Attachment {
     cursor: Cursor,
     /// Frames that overtake terminal bytes.
     messages: Vec<u8>,
-    report: Report,
+    report: InputReport,
     closing: bool,
     told_outcome: bool,
     next_draw: Option<Instant>,
@@ -60,14 +55,6 @@ pub(crate) struct Attachment {
     pub(crate) capabilities: u64,
     /// What was handed out last is still being written: nothing is due before that is done.
     is_writing: bool,
-}
-
-/// What the client was told of its input.
-#[derive(Debug, Default)]
-struct Report {
-    said: InputOffset,
-    written: InputOffset,
-    due: Option<Instant>,
 }
 
 /// Where a client is.
@@ -121,7 +108,7 @@ impl Attachment {
             skips: false,
             cursor: Cursor::View(Picture::default()),
             messages: Vec::new(),
-            report: Report::default(),
+            report: InputReport::default(),
             closing: false,
             told_outcome: false,
             next_draw: None,
@@ -254,36 +241,14 @@ impl Attachment {
         self.position().is_none()
     }
 
-    /// The pty took this client's input up to an offset. It is said with the next output, which
-    /// usually is the echo, or after a while: a message of its own would wake the client twice
-    /// for each key.
+    /// The pty took this client's input up to an offset.
     pub(crate) fn report_input(&mut self, now: Instant, written: InputOffset) {
-        self.report.written = written;
-        let unsaid = written.bytes_since(self.report.said);
-        let due = if unsaid >= REPORT_BYTES {
-            now
-        } else {
-            now + REPORT_AFTER
-        };
-        self.report.due = Some(self.report.due.map_or(due, |earlier| earlier.min(due)));
+        self.report.handle_written(now, written);
     }
 
     /// When a report of input is due.
     pub(crate) fn next_report(&self) -> Option<Instant> {
-        self.report.due.filter(|_| !self.is_writing)
-    }
-
-    /// Queues the report of input that is due by `now`.
-    fn send_report(&mut self, now: Option<Instant>) {
-        let due = self
-            .report
-            .due
-            .is_some_and(|due| now.is_none_or(|now| due <= now));
-        if due {
-            self.report.due = None;
-            self.report.said = self.report.written;
-            self.send(&ServerMessage::InputWritten(self.report.written));
-        }
+        self.report.due().filter(|_| !self.is_writing)
     }
 
     /// Whether output waits for this client, and may be sent.
@@ -375,7 +340,9 @@ impl Attachment {
         let is_direct = self.direct(log, shadow) != Direct::No;
         let sends = self.has_output(log) && !is_direct;
         let soon = self.closing || sends || !self.messages.is_empty();
-        self.send_report(if soon { None } else { Some(now) });
+        if let Some(written) = self.report.poll(now, soon) {
+            self.send(&ServerMessage::InputWritten(written));
+        }
         out.append(&mut self.messages);
         while !self.closing && !is_direct && out.len() < enough {
             let room = self.credit.available().min(CHUNK);

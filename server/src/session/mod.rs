@@ -10,6 +10,7 @@ mod credit;
 mod direct;
 mod draft;
 mod input;
+mod input_report;
 mod line_marks;
 mod milestone;
 mod output;

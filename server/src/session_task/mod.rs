@@ -1,31 +1,33 @@
 //! Runs one session: its main loop. It owns the [`Session`], the pty, and the write sides of the
 //! connections that are attached, and it is told everything else through its mailbox.
 
+mod clients;
+
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use psess_descriptor::alarm::Alarm;
-use psess_descriptor::{Blockage, Sink, Source};
+use psess_descriptor::{Blockage, Source};
 use psess_protocol::capability::Capability;
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
 use psess_protocol::message::{ClientMessage, Failure, ServerMessage, SessionSummary};
 use rustix::io::Errno;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::unix_time;
 use crate::history_budget::ToldHistory;
-use crate::lent_terminal::{LentTerminal, Loan};
 use crate::pty;
 use crate::registry::{Registry, Request};
-use crate::session::{ConnectionId, Session, Transmit};
+use crate::session::{ConnectionId, Session};
 use crate::session_event::{Arrival, Event};
 use crate::told_line::{Changing, ToldLine};
 use crate::turns::Turns;
+use clients::Client;
 
 /// After so much of one session's output the others have their turn; an echo is less. A terminal
 /// of Linux gives 4095 bytes at once, so that these are two reads.
@@ -36,24 +38,6 @@ const LEAST_READ: usize = TURN / 4;
 
 /// Messages taken from the mailbox before the clients are written to.
 const MAILBOX_TURN: usize = 64;
-
-/// An attached connection's write side.
-struct Client {
-    output: Sink,
-    _open: oneshot::Sender<()>,
-    lent: Option<LentTerminal>,
-    pending: Vec<u8>,
-    written: usize,
-    closing: bool,
-}
-
-impl Client {
-    /// Whether its socket, or the terminal that it lent, took less than there was.
-    fn is_blocked(&self) -> bool {
-        let lent = self.lent.as_ref();
-        self.written < self.pending.len() || lent.is_some_and(LentTerminal::is_blocked)
-    }
-}
 
 /// A session that runs.
 pub(crate) struct SessionTask {
@@ -208,14 +192,7 @@ impl SessionTask {
             open,
             loan,
         } = arrival;
-        let mut client = Client {
-            output,
-            _open: open,
-            lent: None,
-            pending: Vec::new(),
-            written: 0,
-            closing: false,
-        };
+        let mut client = Client::new(output, open);
         let unwritten = ClientMessage::Unwritten(unwritten);
         let types = hello.can(Capability::Typing) && !attach.read_only;
         let attached = self.session.attach(now, connection, &attach);
@@ -227,23 +204,12 @@ impl SessionTask {
                 client.lent = loan.and_then(|loan| self.borrow(loan, types));
                 self.session.set_lent(connection, client.lent.is_some());
             }
-            Err(failure) => {
-                encode(&ServerMessage::Failed(failure), &mut client.pending);
-                client.closing = true;
-            }
+            Err(failure) => client.refuse(failure),
         }
         self.clients.insert(connection, client);
         while let Some(connection) = self.session.poll_closed() {
             self.clients.remove(&connection);
         }
-    }
-
-    /// Takes a terminal, and lends the pty in return to a client that `types`. Without a terminal,
-    /// the client writes all there is.
-    fn borrow(&self, loan: Loan, types: bool) -> Option<LentTerminal> {
-        let (log, ring) = self.session.open_log().ok()?;
-        let pty = types.then(|| self.pty.as_fd());
-        LentTerminal::new(loan, log, ring, pty).ok()
     }
 
     fn close_on_failure(&mut self, connection: ConnectionId, result: Result<(), Failure>) {
@@ -258,86 +224,6 @@ impl SessionTask {
         self.clients.remove(&connection);
     }
 
-    /// Fills and writes what each client can take now.
-    fn transmit(&mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        let connections: Vec<_> = self.clients.keys().copied().collect();
-        for connection in connections {
-            // Whether it blocks is seen by the loop, with its own waker.
-            let _ = self.poll_transmit(connection, &mut cx);
-        }
-        while let Some(connection) = self.session.poll_closed() {
-            self.clients.remove(&connection);
-        }
-        let seen = self.session.outcome().is_some() && self.session.was_seen();
-        if seen && self.clients.is_empty() {
-            self.registry.forget(self.session.record.id);
-        }
-    }
-
-    /// Writes to one client until it takes no more (pending), or there is no more for it.
-    fn poll_transmit(&mut self, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let Some(client) = self.clients.get_mut(&connection) else {
-                return Poll::Ready(());
-            };
-            if client.written == client.pending.len() {
-                client.pending.clear();
-                client.written = 0;
-                if client.closing {
-                    self.close(connection);
-                    return Poll::Ready(());
-                }
-                let now = Instant::now();
-                let next = self
-                    .session
-                    .poll_transmit(now, connection, &mut client.pending);
-                client.closing = next == Transmit::ThenClose;
-                if client.pending.is_empty() && !client.closing {
-                    client.pending.shrink_to(4096);
-                    match self.poll_direct(connection, cx) {
-                        Poll::Ready(true) => {}
-                        Poll::Ready(false) => return Poll::Ready(()),
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                continue;
-            }
-            match client
-                .output
-                .poll_write(cx, &client.pending[client.written..])
-            {
-                Poll::Ready(Ok(written)) => client.written += written,
-                Poll::Ready(Err(_)) => {
-                    self.close(connection);
-                    return Poll::Ready(());
-                }
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    /// Writes to the terminal that a client lent: whether there was something to write.
-    fn poll_direct(&mut self, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<bool> {
-        let client = self.clients.get_mut(&connection);
-        let Some(lent) = client.and_then(|client| client.lent.as_mut()) else {
-            return Poll::Ready(false);
-        };
-        let Some((position, length)) = self.session.poll_direct(connection) else {
-            lent.unblock();
-            return Poll::Ready(false);
-        };
-        match ready!(lent.poll_write(cx, position, length)) {
-            Ok(written) => self.session.handle_direct(connection, written),
-            // What is wrong with it, the client will see as well.
-            Err(error) => {
-                tracing::debug!("a lent terminal cannot be written: {error}");
-                self.session.set_lent(connection, false);
-            }
-        }
-        Poll::Ready(true)
-    }
-
     /// Ready once the pty, or a client that was blocked, was read or written.
     fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
         let written = self.poll_clients(cx).map(|()| Woken::Written);
@@ -345,23 +231,6 @@ impl SessionTask {
             Poll::Ready(read) => Poll::Ready(Woken::Pty(read)),
             Poll::Pending => written,
         }
-    }
-
-    /// Ready once a client that was blocked was written to.
-    fn poll_clients(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let blocked: Vec<_> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.is_blocked())
-            .map(|(connection, _)| *connection)
-            .collect();
-        let mut any = Poll::Pending;
-        for connection in blocked {
-            if self.poll_transmit(connection, cx).is_ready() {
-                any = Poll::Ready(());
-            }
-        }
-        any
     }
 
     /// Ready once something was read from the pty, with its length, or it takes input again.
@@ -427,15 +296,6 @@ impl SessionTask {
         // A program that does not read is waited for by `poll_pty`; one that is gone is
         // reported by the keeper.
         let _ = self.session.deliver_input(Instant::now(), self.pty.as_fd());
-    }
-
-    /// Tells each client whether its keys may pass us by.
-    fn let_keys_pass(&mut self) {
-        for (connection, client) in &mut self.clients {
-            if let Some(lent) = &mut client.lent {
-                lent.let_pass(self.session.lets_keys_pass(*connection));
-            }
-        }
     }
 
     /// Tells what the history takes, when that has changed by much.
