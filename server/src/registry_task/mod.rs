@@ -54,6 +54,7 @@ pub(crate) struct RegistryTask {
     connections: usize,
     restarts: u32,
     started: u64,
+    boot_id: String,
     introduction: Introduction,
     /// How long a finished session is kept that nobody looked at.
     keep_finished: KeepFinished,
@@ -87,6 +88,7 @@ impl RegistryTask {
             connections: 0,
             restarts: 0,
             started: unix_time(),
+            boot_id: boot_id(),
             introduction,
             keep_finished,
             history_limits: history.limits,
@@ -337,14 +339,13 @@ impl RegistryTask {
     }
 
     fn status(&self) -> ServerStatus {
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
         ServerStatus {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             keeper_pid: keeper_pid(),
             started: self.started,
             restarts: self.restarts,
-            boot_id: boot_id.unwrap_or_default().trim().to_owned(),
+            boot_id: self.boot_id.clone(),
             sessions: u32::try_from(self.entries.len() + self.waiting.len()).unwrap_or(u32::MAX),
         }
     }
@@ -361,6 +362,12 @@ impl RegistryTask {
             process_usage::of(keeper_pid(), keeper_build, *keeper_started),
         ]
     }
+}
+
+/// Which start of the machine this is, as random(4) tells; empty where that is unknown.
+fn boot_id() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.unwrap_or_default().trim().to_owned()
 }
 
 fn keeper_pid() -> u32 {
