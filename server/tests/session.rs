@@ -615,7 +615,9 @@ fn keys_typed_after_the_end_are_dropped_and_break_no_link() {
     session
         .attach(now, ConnectionId(1), &attach(ANN, 1, None))
         .unwrap();
+    assert!(session.lets_keys_pass(ConnectionId(1)));
     session.handle_exit(Outcome::Exited(0), 1);
+    assert!(!session.lets_keys_pass(ConnectionId(1)));
     for (at, key) in [b"l", b"s"].into_iter().enumerate() {
         let offset = InputOffset(at as u64);
         session

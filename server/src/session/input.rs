@@ -70,7 +70,8 @@ impl Session {
             let is_latest = Some(attachment.touched) == latest;
             is_latest && !attachment.read_only && !attachment.is_closing()
         });
-        may_type && self.size_owner == Some(connection) && !self.has_input()
+        let is_heard = self.record.outcome.is_none() && !self.has_input();
+        may_type && is_heard && self.size_owner == Some(connection)
     }
 
     /// The user of an attached client typed, maybe to stop the program, which got that or is about
