@@ -118,15 +118,19 @@ impl Terminal {
     /// not tell, as of too few, or where the screen has margins.
     #[must_use]
     pub fn glance(&self, bytes: &[u8], colored: usize) -> Option<Self> {
-        // Not none: what continues a line in the history is another first row.
+        // None only where the history is off: what continues a line in it is another first row.
+        let history_lines = self.state.history.limit_lines().min(1);
+        let skimmed = self.feed.glanced_over(bytes, history_lines, &self.state)?;
         let limits = Limits {
-            history_lines: 1,
+            history_lines: u32::from(history_lines > 0),
             ..Limits::default()
         };
         let mut glance = Self::new(self.size(), limits);
-        glance.feed(&self.replay(History::None));
+        // Its rows will all have scrolled off.
+        glance.feed(&self.state.replay(None, b""));
         let Self { feed, state } = &mut glance;
-        feed.glance(bytes, colored, state).then_some(glance)
+        feed.glance(bytes, skimmed, colored, state);
+        Some(glance)
     }
 
     /// After so many lines of plain output nothing is left of what was before them.
@@ -217,7 +221,7 @@ impl Terminal {
             History::Lines(lines) => lines as usize,
             History::All => usize::MAX,
         };
-        self.state.replay(lines, self.feed.pending())
+        self.state.replay(Some(lines), self.feed.pending())
     }
 
     /// Bytes that turn `picture`, which an earlier call left on a terminal of `size`, into what

@@ -132,24 +132,35 @@ impl Feed {
         skimmed.len()
     }
 
-    /// Feeds `bytes` to a terminal of which only the screen counts; whether it did, as it does
-    /// where the last lines tell all. How many scrolled off is not counted.
-    pub(super) fn glance(&mut self, bytes: &[u8], colored: usize, state: &mut State) -> bool {
-        let mut ends = memchr::memrchr_iter(b'\n', bytes);
-        let end = ends.nth(state.lines_kept());
-        let end = end.and_then(|end| memchr::memmem::rfind(&bytes[..=end], b"\r\n"));
-        let Some(end) = end.filter(|_| self.can_skim(state)) else {
-            return false;
-        };
-        let (skimmed, rest) = bytes.split_at(end + 2);
+    /// How much of the beginning of `bytes` leaves nothing on the screen, nor in a history of so many
+    /// lines; `None` where the last lines do not tell all.
+    pub(super) fn glanced_over(
+        &self,
+        bytes: &[u8],
+        history_lines: usize,
+        state: &State,
+    ) -> Option<usize> {
         let rows = usize::from(state.size.rows);
-        if memchr::memrchr_iter(b'\n', skimmed).nth(rows).is_none() {
-            return false;
-        }
+        let mut ends = memchr::memrchr_iter(b'\n', bytes);
+        let end = ends.nth(kept(history_lines, rows))?;
+        let end = memchr::memmem::rfind(&bytes[..=end], b"\r\n")? + 2;
+        let mut ends = memchr::memrchr_iter(b'\n', &bytes[..end]);
+        (ends.nth(rows).is_some() && self.can_skim(state)).then_some(end)
+    }
+
+    /// Feeds `bytes` to a terminal of which only the screen counts, all but the beginning that
+    /// [`Feed::glanced_over`] tells. How many lines scrolled off is not counted.
+    pub(super) fn glance(
+        &mut self,
+        bytes: &[u8],
+        skimmed: usize,
+        colored: usize,
+        state: &mut State,
+    ) {
+        let (skimmed, rest) = bytes.split_at(skimmed);
         self.skim_colors(&skimmed[..colored.min(skimmed.len())], state);
-        self.skim_lines(skimmed.len(), rows, state);
+        self.skim_lines(skimmed.len(), usize::from(state.size.rows), state);
         self.feed(rest, state);
-        true
     }
 
     fn can_skim(&self, state: &State) -> bool {
@@ -183,12 +194,16 @@ impl Feed {
     }
 }
 
+/// So many lines push all before them off a screen of so many rows and out of the history: those on
+/// the screen, those in the history, and as many as may be on their way from one to the other.
+fn kept(history_lines: usize, rows: usize) -> usize {
+    history_lines.saturating_add(2 * rows + 2)
+}
+
 impl State {
-    /// So many lines push all before them off the screen and out of the history: those on the
-    /// screen, those in the history, and as many as may be on their way from one to the other.
+    /// So many lines push all before them off the screen and out of the history.
     pub(super) fn lines_kept(&self) -> usize {
-        let rows = usize::from(self.size.rows);
-        self.history.limit_lines().saturating_add(2 * rows + 2)
+        kept(self.history.limit_lines(), usize::from(self.size.rows))
     }
 
     /// The cursor is in the first column of the last row, after that many lines that nothing is
@@ -344,6 +359,7 @@ mod tests {
         }
         assert!(skimmed_in_all > 100_000, "{skimmed_in_all}");
     }
+
     /// All but the history.
     fn screen(terminal: &Terminal) -> Snapshot {
         let mut snapshot = terminal.snapshot();
@@ -358,7 +374,7 @@ mod tests {
         for size in [Size::new(5, 20), Size::new(1, 10), Size::new(3, 1)] {
             for (seed, start) in (0..40).flat_map(|seed| STARTS.map(|start| (seed, start))) {
                 let limits = Limits {
-                    history_lines: 100,
+                    history_lines: [100, 0, 1][seed as usize % 3],
                     ..Limits::default()
                 };
                 let lines = plain_lines(seed, 20 * seed as usize);

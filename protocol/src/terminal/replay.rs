@@ -33,15 +33,18 @@ pub(super) const RESET: &str = concat!(
 pub(super) const BLANK: &str = "\x1b[9999;1H\x1b[1J\x1b[2K\x1b[H";
 
 impl State {
-    /// The replay; `lines` of history go before the screen, `pending` after it.
-    pub(super) fn replay(&self, lines: usize, pending: &[u8]) -> Vec<u8> {
+    /// The replay; `lines` of history go before the screen, `pending` after it. Without `lines` the
+    /// rows of the main screen are left out as well.
+    pub(super) fn replay(&self, lines: Option<usize>, pending: &[u8]) -> Vec<u8> {
         let mut painter = Painter::new(&self.content);
         painter.out.extend_from_slice(RESET.as_bytes());
         painter.out.extend_from_slice(BLANK.as_bytes());
-        let lines = lines.min(self.history.line_count());
-        let joins = self.main.row(0).continuation;
-        let start = self.write_history(&mut painter, lines, joins);
-        self.write_screen(&mut painter, &self.main, start);
+        if let Some(lines) = lines {
+            let lines = lines.min(self.history.line_count());
+            let joins = self.main.row(0).continuation;
+            let start = self.write_history(&mut painter, lines, joins);
+            self.write_screen(&mut painter, &self.main, start);
+        }
         let fixed = self.write_saved(&mut painter, &self.main, &self.main_state);
         if let Some(alternate) = &self.alternate {
             // 1049 saves the cursor as well, which is in its place but for a repair.

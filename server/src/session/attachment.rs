@@ -170,8 +170,13 @@ impl Attachment {
         history: History,
         purpose: ReplayPurpose,
     ) {
-        let position = log.end();
-        let bytes = terminal.replay(history);
+        let mut position = log.end();
+        let mut bytes = terminal.replay(history);
+        // As in `without_begun`.
+        if self.is_lent && bytes.last() == Some(&0x1b) && log.start() < position {
+            bytes.pop();
+            position = Offset(position.0 - 1);
+        }
         self.announce(&bytes, Some(position), purpose);
         self.cursor = Cursor::Replay {
             bytes,

@@ -126,7 +126,9 @@ mod tests {
         }
 
         fn step(&mut self) -> bool {
-            if let Some((position, length)) = self.session.poll_direct(CONNECTION) {
+            if !self.session.is_about_to_skip()
+                && let Some((position, length)) = self.session.poll_direct(CONNECTION)
+            {
                 let bytes = self.session.journal.log.slice(position, length);
                 let bytes = bytes.expect("the log has it");
                 assert!(!self.held, "it would be written before what is kept back");
@@ -189,6 +191,33 @@ mod tests {
                     "{came} bytes came, of pieces of {length}, {unread} of them unread"
                 );
             }
+        }
+    }
+    #[test]
+    fn what_comes_after_a_skip_that_cuts_a_sequence_is_shown() {
+        for cut in 0..=4 {
+            let mut lender = Lender::new();
+            let line = b"12345 \x1b[31mred\x1b[m\r\n";
+            lender.print(&line.repeat(20_000));
+            let (begun, rest) = b"\x1b[31m".split_at(cut);
+            lender.print(begun);
+            let typed = ClientMessage::Typed { stops: true };
+            let session = &mut lender.session;
+            session
+                .handle_message(lender.now, CONNECTION, &typed)
+                .expect("it is attached");
+            assert!(session.is_about_to_skip());
+            lender.step();
+            lender.acknowledge();
+            lender.run();
+            for part in [rest, &line.repeat(3), b"$ \x1b[?2004h"] {
+                lender.print(part);
+                lender.acknowledge();
+                lender.run();
+            }
+            let attachment = &lender.session.attachments[&CONNECTION];
+            let end = lender.session.journal.log.end();
+            assert_eq!(attachment.position(), Some(end), "cut after {cut}");
         }
     }
 }

@@ -129,7 +129,7 @@ impl Shadow {
 
     /// `bytes` came at the end of the log, and are not plain.
     fn look_ahead(&mut self, now: Instant, bytes: &[u8], log: &OutputLog) -> Next {
-        if self.ahead.is_none() {
+        if self.ahead.is_none() && bytes.len() as u64 <= MOST_AHEAD {
             let from = Offset(log.end().0 - bytes.len() as u64);
             let plain = from.bytes_since(self.position);
             if plain >= MUCH {

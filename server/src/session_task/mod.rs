@@ -132,6 +132,7 @@ impl SessionTask {
             }
             if turn >= TURN {
                 self.transmit();
+                self.let_keys_pass();
                 self.tell_line();
                 turn = 0;
                 self.turns.next().await;
