@@ -148,6 +148,10 @@ impl History {
         }
         self.blocks.push_back(Block::default());
         self.writer = Writer::default();
+        if self.open {
+            // The line goes on in the style that it had in the block before.
+            self.writer.forget_numbers();
+        }
     }
 
     fn drop_oldest(&mut self) {
@@ -251,5 +255,46 @@ impl History {
         let before = self.blocks.back();
         self.open = before.is_some_and(|block| !block.is_ended());
         Some(self.open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::size::Size;
+    use crate::terminal::{Limits, Terminal};
+
+    #[test]
+    fn a_line_in_several_blocks_keeps_its_styles_and_links() {
+        let pattern = "\x1b[31mred\x1b[mnone\x1b]8;;http://a\x1b\\link\x1b]8;;\x1b\\";
+        let mut terminal = Terminal::new(Size::new(2, 13), Limits::default());
+        terminal.feed(pattern.repeat(20_000).as_bytes());
+        let history = &terminal.state.history;
+        assert!(history.blocks.len() > 3, "{}", history.blocks.len());
+        let (mut text, mut style, mut link) = (String::new(), None, None);
+        let mut shown = 0;
+        history.visit(usize::MAX, &mut |piece| match piece {
+            Piece::Text(more) => {
+                for letter in more.chars() {
+                    text.push(letter);
+                    let start = match text.len() % "rednonelink".len() {
+                        1..=3 => (true, false),
+                        4..=7 => (false, false),
+                        _ => (false, true),
+                    };
+                    assert_eq!(
+                        (style.is_some(), link.is_some()),
+                        start,
+                        "at {}",
+                        text.len()
+                    );
+                    shown += 1;
+                }
+            }
+            Piece::Style(to) => style = (to != Default::default()).then_some(to),
+            Piece::Link(to) => link = (!to.uri.is_empty()).then_some(to),
+            Piece::Marks(_) | Piece::Graphemes(_) | Piece::Fill | Piece::End => {}
+        });
+        assert!(shown > 200_000, "{shown}");
     }
 }
