@@ -2,9 +2,13 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
+
+/// A timer of a time so far away is not left as it is where there is nothing to ring for any more: it
+/// would wake who has long been idle. Nearer ones are about to be set again.
+const FAR: Duration = Duration::from_secs(1);
 
 /// Wakes its task at a time, or a little before: a time that moves away leaves it as it is set,
 /// since setting a timer of the runtime costs a system call where it is the next one to ring.
@@ -20,6 +24,10 @@ impl Alarm {
     /// time each time; `None` is never.
     pub fn poll(&mut self, cx: &mut Context<'_>, time: Option<Instant>) -> Poll<()> {
         let Some(time) = time else {
+            let now = tokio::time::Instant::now().into_std();
+            if self.set.is_some_and(|set| set > now + FAR) {
+                (self.sleep, self.set) = (None, None);
+            }
             return Poll::Pending;
         };
         let sleep = match &mut self.sleep {
@@ -44,7 +52,6 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::time::Duration;
 
     use super::*;
 
@@ -69,6 +76,20 @@ mod tests {
         assert!(!poll_once(None).await);
         tokio::time::advance(SECOND * 6).await;
         assert!(poll_once(at(9)).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_woken_where_there_is_nothing_to_ring_for() {
+        let mut alarm = Alarm::default();
+        let begin = tokio::time::Instant::now();
+        for (ahead, stays) in [(SECOND / 10, true), (SECOND * 20, false)] {
+            let time = Some((begin + ahead).into_std());
+            let first = poll_fn(|cx| Poll::Ready(alarm.poll(cx, time))).await;
+            let then = poll_fn(|cx| Poll::Ready(alarm.poll(cx, None))).await;
+            assert!(first.is_pending() && then.is_pending());
+            assert_eq!(alarm.set.is_some(), stays, "{ahead:?} ahead");
+            alarm = Alarm::default();
+        }
     }
 
     #[tokio::test(start_paused = true)]
