@@ -18,6 +18,8 @@ mod past_clients;
 mod plain_runs;
 mod question;
 mod shadow;
+#[cfg(test)]
+mod shadow_properties;
 mod sizing;
 
 use std::collections::BTreeMap;
