@@ -304,12 +304,8 @@ fn ctrl_c_in_a_flood_shows_the_end_of_the_output() {
         }
         let mut printed = Terminal::new(Size::new(24, 80), Limits::default());
         printed.feed(&text);
-        let [shown, printed] = [shown, printed].map(|terminal| {
-            let mut snapshot = terminal.snapshot();
-            let entries = &mut snapshot.entries;
-            entries.retain(|(name, _)| !name.starts_with("history"));
-            snapshot
-        });
+        let screen = |terminal: Terminal| terminal.snapshot().without_history();
+        let [shown, printed] = [shown, printed].map(screen);
         assert_eq!(shown.difference(&printed), None);
     }
 }

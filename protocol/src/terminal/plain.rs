@@ -220,7 +220,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, Snapshot, Terminal};
+    use super::super::{Limits, Terminal};
     use super::*;
     use crate::size::Size;
 
@@ -360,14 +360,6 @@ mod tests {
         assert!(skimmed_in_all > 100_000, "{skimmed_in_all}");
     }
 
-    /// All but the history.
-    fn screen(terminal: &Terminal) -> Snapshot {
-        let mut snapshot = terminal.snapshot();
-        let entries = &mut snapshot.entries;
-        entries.retain(|(name, _)| !name.starts_with("history"));
-        snapshot
-    }
-
     #[test]
     fn a_glance_shows_what_the_terminal_would_once_it_were_fed() {
         let mut glances = 0;
@@ -398,7 +390,8 @@ mod tests {
                 for more in ["", "\x1b[31", "mand\x1b[5bnow\x1b[Hthe rest\r\n\x1b[J"] {
                     fed.feed(more.as_bytes());
                     glance.feed(more.as_bytes());
-                    let difference = screen(&fed).difference(&screen(&glance));
+                    let shown = fed.snapshot().without_history();
+                    let difference = shown.difference(&glance.snapshot().without_history());
                     assert_eq!(difference, None, "{size:?}, seed {seed}, {start:?}");
                 }
             }

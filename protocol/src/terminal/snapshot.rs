@@ -16,6 +16,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// All but what scrolled off.
+    #[must_use]
+    pub fn without_history(mut self) -> Self {
+        self.entries
+            .retain(|(name, _)| !name.starts_with("history"));
+        self
+    }
+
     pub(super) fn of(state: &State, pending: &[u8]) -> Self {
         let mut entries = Vec::new();
         let mut add = |name: &str, value: String| entries.push((name.to_owned(), value));

@@ -1,6 +1,7 @@
-//! Sessions that were lost with a keeper that was killed: their programs were hung up on by the kernel,
-//! or are now, and their screens are gone. They are listed as finished until somebody has seen it, so that nobody
-//! looks for them in vain, and no name starts its job a second time unnoticed.
+//! Sessions that were lost with a keeper that was killed: their programs were hung up on by the
+//! kernel, or are now, and their screens are gone. They are listed as finished until somebody has
+//! seen it, so that nobody looks for them in vain, and no name starts its job a second time
+//! unnoticed.
 
 use std::os::fd::OwnedFd;
 

@@ -193,6 +193,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn what_comes_after_a_skip_that_cuts_a_sequence_is_shown() {
         for cut in 0..=4 {

@@ -1,7 +1,6 @@
 //! What a session shows of random output, read in random pieces, is what a terminal shows that was fed
 //! all of it: floods that are skimmed, glances at their end, questions, and servers that are killed.
 
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use psess_protocol::message::History;
@@ -155,7 +154,6 @@ struct Pair {
     fed: Terminal,
     /// Bytes of answers that the program is to get.
     answers: usize,
-    journal: (OwnedFd, OwnedFd),
     size: Size,
     limits: Limits,
     now: Instant,
@@ -165,12 +163,10 @@ impl Pair {
     fn new(size: Size, limits: Limits) -> Self {
         let now = Instant::now();
         let journal = Journal::unshared().expect("memory");
-        let descriptors = journal.descriptors().expect("descriptors");
         Self {
             session: Session::new(now, Record::of_size(size), journal, limits),
             fed: Terminal::new(size, limits),
             answers: 0,
-            journal: descriptors,
             size,
             limits,
             now,
@@ -196,9 +192,8 @@ impl Pair {
 
     /// The server is killed, and another takes over.
     fn replace_server(&mut self) {
-        let (file, input) = &self.journal;
-        let again = |file: &OwnedFd| file.try_clone().expect("a descriptor");
-        let journal = Journal::open(again(file), again(input)).expect("a journal");
+        let (file, input) = self.session.journal.descriptors().expect("descriptors");
+        let journal = Journal::open(file, input).expect("a journal");
         let record = Record::of_size(self.size);
         self.session = Session::new(self.now, record, journal, self.limits);
     }
@@ -231,12 +226,8 @@ impl Pair {
     }
 }
 
-/// All but the history.
 fn screen(terminal: &Terminal) -> Snapshot {
-    let mut snapshot = terminal.snapshot();
-    let entries = &mut snapshot.entries;
-    entries.retain(|(name, _)| !name.starts_with("history"));
-    snapshot
+    terminal.snapshot().without_history()
 }
 
 #[test]
