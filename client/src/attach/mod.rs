@@ -252,7 +252,9 @@ impl AttachedClient {
             // First the terminal, then the link: it acknowledges what the terminal took, and the
             // server may be waiting for just that. What output took away of our own line comes
             // back with it, so that it does not flicker.
-            self.show_line(now);
+            if !self.screen.queue().is_empty() {
+                self.show_line(now);
+            }
             self.write_to_terminal();
             self.act(now)?;
             if let Some(end) = self.end.take() {

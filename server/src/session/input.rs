@@ -56,7 +56,7 @@ impl Session {
         }
         attachment.touched = now;
         self.follow_size_of(now, connection);
-        self.handle_typed(now, connection, stop_keys::are_in(new));
+        self.handle_typed(now, connection, || stop_keys::are_in(new));
         Ok(())
     }
 
@@ -76,9 +76,14 @@ impl Session {
 
     /// The user of an attached client typed, maybe to stop the program, which got that or is about
     /// to.
-    pub(super) fn handle_typed(&mut self, now: Instant, connection: ConnectionId, stops: bool) {
+    pub(super) fn handle_typed(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        stops: impl FnOnce() -> bool,
+    ) {
         // Nearly always little is unsent, and then the keys do not matter.
-        let skips = stops && self.is_far_behind(connection);
+        let skips = self.is_far_behind(connection) && stops();
         let Some(attachment) = self.attachments.get_mut(&connection) else {
             return;
         };

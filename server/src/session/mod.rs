@@ -160,7 +160,7 @@ impl Session {
                 self.seen |= attachment.is_told_outcome();
                 attachment.send_last(&ServerMessage::Detached(DetachReason::Requested));
             }
-            ClientMessage::Typed { stops } => self.handle_typed(now, connection, *stops),
+            ClientMessage::Typed { stops } => self.handle_typed(now, connection, || *stops),
             ClientMessage::Redraw => self.handling(|session| session.redraw(now, connection)),
             ClientMessage::Ping(number) => attachment.send(&ServerMessage::Pong(*number)),
             ClientMessage::Pong(number) => attachment.heartbeat.handle_pong(now, *number),
