@@ -1,8 +1,12 @@
-//! The user's entry in the password file (passwd(5)).
+//! The user's entry in the password database (passwd(5)).
 
-use std::ffi::{CStr, OsString};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where the users of this machine are, unless a directory service knows them.
+const PASSWORD_FILE: &str = "/etc/passwd";
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,48 +22,50 @@ pub struct Account {
 impl Account {
     /// The entry of whom this process acts for (effective user id); `None` where there is none,
     /// as in containers.
+    ///
+    /// It is looked for in the password file, and then asked of getent(1): that knows users of
+    /// LDAP and the like, through libraries that a program without a loader had better not open.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
         let uid = rustix::process::geteuid().as_raw();
-        let mut strings: Vec<libc::c_char> = vec![0; 1024];
-        loop {
-            // SAFETY: passwd is a plain C struct, for which zeroes are valid.
-            let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
-            let mut found = std::ptr::null_mut();
-            // SAFETY: all pointers are to live variables, and the length is the buffer's.
-            let error = unsafe {
-                libc::getpwuid_r(
-                    uid,
-                    &raw mut entry,
-                    strings.as_mut_ptr(),
-                    strings.len(),
-                    &raw mut found,
-                )
-            };
-            if error == libc::ERANGE && strings.len() < 1024 * 1024 {
-                strings.resize(strings.len() * 2, 0);
-                continue;
-            }
-            if error != 0 || found.is_null() {
-                return None;
-            }
-            return Some(Self {
-                name: owned(entry.pw_name),
-                home: owned(entry.pw_dir).into(),
-                shell: owned(entry.pw_shell).into(),
-            });
-        }
+        Self::in_file(Path::new(PASSWORD_FILE), uid).or_else(|| Self::of_getent(uid))
     }
-}
 
-fn owned(string: *const libc::c_char) -> OsString {
-    if string.is_null() {
-        return OsString::new();
+    fn in_file(path: &Path, uid: u32) -> Option<Self> {
+        Self::among(&std::fs::read(path).ok()?, uid)
     }
-    // SAFETY: getpwuid_r(3) succeeded, so its strings end with NUL and lie in the buffer that
-    // the caller still holds.
-    let string = unsafe { CStr::from_ptr(string) };
-    OsString::from_vec(string.to_bytes().to_vec())
+
+    fn of_getent(uid: u32) -> Option<Self> {
+        let asked = Command::new("getent")
+            .args(["passwd", &uid.to_string()])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
+        Self::among(&asked.ok()?.stdout, uid)
+    }
+
+    /// The first entry of that user among lines as in passwd(5).
+    fn among(lines: &[u8], uid: u32) -> Option<Self> {
+        let mut lines = lines.split(|byte| *byte == b'\n');
+        lines.find_map(|line| Self::of_line(line, uid))
+    }
+
+    fn of_line(line: &[u8], uid: u32) -> Option<Self> {
+        // A comment, what asks NIS, or nobody.
+        if matches!(line.first(), None | Some(b'#' | b'+' | b'-' | b':')) {
+            return None;
+        }
+        let fields: Vec<_> = line.split(|byte| *byte == b':').collect();
+        let [name, _password, number, _group, _comment, home, shell] = fields[..] else {
+            return None;
+        };
+        let number: u32 = std::str::from_utf8(number).ok()?.parse().ok()?;
+        (number == uid).then(|| Self {
+            name: OsStr::from_bytes(name).to_owned(),
+            home: OsStr::from_bytes(home).into(),
+            shell: OsStr::from_bytes(shell).into(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -67,11 +73,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_password_file_is_read() {
-        if rustix::process::geteuid().is_root() {
-            let account = Account::of_this_process().unwrap();
-            assert_eq!(account.name, "root");
-            assert!(account.home.is_absolute());
+    fn the_first_entry_of_the_user_counts() {
+        let lines = b"root:x:0:0:root:/root:/bin/bash\n\
+            # ann:x:7:7::/commented:/bin/no\n\
+            short:x:7:7\n\
+            +ann:x:7:7::/home/nis:/bin/nis\n\
+            :x:7:7:::\n\
+            ann:x:7:7:Ann \xff,,,:/home/a nn:\n\
+            also:x:7:7::/other:/bin/zsh\n";
+        let account = Account::among(lines, 7).unwrap();
+        assert_eq!(account.name, "ann");
+        assert_eq!(account.home, Path::new("/home/a nn"));
+        assert_eq!(account.shell, Path::new(""));
+        assert_eq!(Account::among(lines, 8), None);
+        assert_eq!(Account::among(b"", 0), None);
+    }
+
+    #[test]
+    fn file_and_getent_agree() {
+        let uid = rustix::process::geteuid().as_raw();
+        let of_getent = Account::of_getent(uid);
+        assert_eq!(Account::of_this_process(), of_getent);
+        if uid == 0 {
+            assert_eq!(of_getent.unwrap().name, "root");
         }
     }
 }

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use psess_protocol::account::Account;
+
 use super::ConfigError;
 
 /// The file of the machine, for all its users.
@@ -35,7 +37,7 @@ impl Sources {
         });
         let of_user = match &named {
             Some(path) => Some(path.clone()),
-            None => of_user(env::var_os("XDG_CONFIG_HOME"), env::home_dir()),
+            None => of_user(env::var_os("XDG_CONFIG_HOME"), home),
         };
         let mut files = Vec::new();
         for path in [Some(PathBuf::from(OF_MACHINE)), of_user] {
@@ -56,12 +58,22 @@ impl Sources {
     }
 }
 
-fn of_user(config_home: Option<OsString>, home: Option<PathBuf>) -> Option<PathBuf> {
+/// The user's home: `HOME`, or what the password database says.
+fn home() -> Option<PathBuf> {
+    let said = env::var_os("HOME").filter(|home| !home.is_empty());
+    said.map(PathBuf::from)
+        .or_else(|| Account::of_this_process().map(|account| account.home))
+}
+
+fn of_user(
+    config_home: Option<OsString>,
+    home: impl FnOnce() -> Option<PathBuf>,
+) -> Option<PathBuf> {
     // The XDG specification: a relative path is as good as none.
     let directory = config_home
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
-        .or_else(|| Some(home?.join(".config")))?;
+        .or_else(|| Some(home()?.join(".config")))?;
     Some(directory.join("psess/config.toml"))
 }
 
@@ -73,10 +85,10 @@ mod tests {
     fn the_file_is_where_the_xdg_specification_puts_it() {
         let home = || Some(PathBuf::from("/home/ann"));
         let expected = Some(PathBuf::from("/home/ann/.config/psess/config.toml"));
-        assert_eq!(of_user(None, home()), expected);
-        assert_eq!(of_user(Some("relative".into()), home()), expected);
+        assert_eq!(of_user(None, home), expected);
+        assert_eq!(of_user(Some("relative".into()), home), expected);
         let elsewhere = Some(PathBuf::from("/etc/x/psess/config.toml"));
-        assert_eq!(of_user(Some("/etc/x".into()), None), elsewhere);
-        assert_eq!(of_user(None, None), None);
+        assert_eq!(of_user(Some("/etc/x".into()), || None), elsewhere);
+        assert_eq!(of_user(None, || None), None);
     }
 }
