@@ -111,8 +111,9 @@ impl GlobalFlags {
     }
 }
 
-/// All commands.
+/// All commands. The flags of those that are not called are not looked at.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Start a session (short: n)
     #[command(alias = "n")]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rustix::io::retry_on_intr;
+use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 
 /// One incarnation of a session. A session that is started anew under the same name has another.
@@ -64,7 +66,9 @@ impl Generation {
 /// 16 random bytes.
 pub(crate) fn random_bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("getrandom(2) works on a running system");
+    let filled = retry_on_intr(|| getrandom(&mut bytes, GetRandomFlags::empty()));
+    // getrandom(2) gives up to 256 bytes at once.
+    assert_eq!(filled, Ok(16), "random bytes of the kernel");
     bytes
 }
 
