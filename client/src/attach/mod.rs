@@ -319,24 +319,20 @@ impl AttachedClient {
             alarm,
             ..
         } = self;
-        let others = async {
-            tokio::select! {
-                received = run_last(connections) => Wake::Received(received.0, received.1),
-                result = tty.typed.read(typed), if !asks && has_room => Wake::Typed(result),
-                result = tty.shown.write(screen.queue().pending()), if !screen.queue().is_empty() => {
-                    Wake::Written(result)
-                }
-                (generation, result) = dials.next() => Wake::Dialled(generation, Box::new(result)),
-                () = network_changed(network) => Wake::NetworkChanged,
-                cut = recorder.found_out() => Wake::FoundOut(cut.map(Box::new)),
-                () = poll_fn(|context| alarm.poll(context, timeout)) => Wake::Timeout,
-            }
-        };
-        // Ctrl-C at ssh's questions ends ssh as well: that it was the user comes first.
         tokio::select! {
             biased;
+            // A key before all others: they take their time to say that they have nothing.
+            result = tty.typed.read(typed), if !asks && has_room => Wake::Typed(result),
+            // Ctrl-C at ssh's questions ends ssh as well: that it was the user comes first.
             signalled = signals.next() => Wake::Signalled(signalled),
-            wake = others => wake,
+            received = run_last(connections) => Wake::Received(received.0, received.1),
+            result = tty.shown.write(screen.queue().pending()), if !screen.queue().is_empty() => {
+                Wake::Written(result)
+            }
+            (generation, result) = dials.next() => Wake::Dialled(generation, Box::new(result)),
+            () = network_changed(network) => Wake::NetworkChanged,
+            cut = recorder.found_out() => Wake::FoundOut(cut.map(Box::new)),
+            () = poll_fn(|context| alarm.poll(context, timeout)) => Wake::Timeout,
         }
     }
 
