@@ -85,7 +85,30 @@ fn print(session: &mut Session, now: Instant, bytes: u64) {
         session.output_buffer()[..text.len()].copy_from_slice(&text);
         session.handle_output(now, text.len());
     }
-    // When the burst is over, the terminal model has seen it.
+    rest(session, now);
+}
+
+/// Lines that cannot be packed, so many bytes.
+fn print_noise(session: &mut Session, now: Instant, bytes: u64) {
+    let mut random = 1_u64;
+    let mut printed = 0;
+    while printed < bytes {
+        let mut line: Vec<u8> = Vec::new();
+        for _ in 0..43 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005);
+            random = random.wrapping_add(1_442_695_040_888_963_407);
+            line.push(b'0' + (random >> 58) as u8);
+        }
+        line.extend_from_slice(b"\r\n");
+        session.output_buffer()[..line.len()].copy_from_slice(&line);
+        session.handle_output(now, line.len());
+        printed += line.len() as u64;
+    }
+    rest(session, now);
+}
+
+/// When the burst is over, the terminal model has seen it.
+fn rest(session: &mut Session, now: Instant) {
     session.settle(now + Duration::from_secs(1));
 }
 
@@ -380,7 +403,7 @@ fn a_share_of_the_budget_takes_the_oldest_lines_out_of_memory_and_journal() {
     let journal = Journal::unshared().unwrap();
     let (file, input) = journal.descriptors().unwrap();
     let mut session = Session::new(now, record(), journal, limits);
-    print(&mut session, now, 10 * MIB);
+    print_noise(&mut session, now, 10 * MIB);
     assert!(session.history_bytes() > 3 << 20);
     let journal = session.usage().journal;
     session.set_history_share(SHARE);
@@ -390,7 +413,7 @@ fn a_share_of_the_budget_takes_the_oldest_lines_out_of_memory_and_journal() {
     // The journal had a copy of what went.
     assert!(usage.journal + 3 * MIB < journal, "{usage:?}");
     // It keeps to that by itself.
-    print(&mut session, now, MIB);
+    print_noise(&mut session, now, MIB);
     assert!(session.history_bytes() <= SHARE);
     // Also where the share becomes less while the model is behind.
     let line = b"the terminal model has not seen this line yet\r\n";
@@ -423,7 +446,7 @@ fn a_history_too_long_for_the_journal_leaves_its_newest_lines_to_the_next_server
         session.output_buffer()[..line.len()].copy_from_slice(line.as_bytes());
         session.handle_output(now, line.len());
     }
-    session.settle(now + Duration::from_secs(1));
+    rest(&mut session, now);
     let journal = Journal::open(file, input).unwrap();
     let successor = Session::new(now, record(), journal, limits);
     assert!(successor.history_bytes() > session.history_bytes() / 8);

@@ -1,10 +1,9 @@
-//! A block of history: lines as bytes, and what its numbers stand for.
+//! The block of history that is written to: lines as bytes, and what its numbers stand for.
 
 use super::cell::{Cell, Glyph};
 use super::content::Content;
-use super::link::Link;
+use super::legend::{Legend, write_number};
 use super::row::Row;
-use super::style::Style;
 
 /// The codes between the text.
 pub(super) mod code {
@@ -28,10 +27,7 @@ pub(super) mod code {
 #[derive(Debug, Default)]
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
-    styles: Vec<Style>,
-    links: Vec<Link>,
-    /// Memory of the links.
-    link_bytes: usize,
+    pub(super) legend: Legend,
     /// Line ends in it.
     pub(super) lines: usize,
 }
@@ -45,79 +41,15 @@ pub(super) struct Writer {
     style_numbers: Vec<u16>,
 }
 
-/// A part of a line, as `History::visit` gives it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Piece<'a> {
-    Text(&'a str),
-    Style(Style),
-    Link(&'a Link),
-    Marks(u8),
-    Graphemes(bool),
-    Fill,
-    /// The line ends; style and link are the default again.
-    End,
-}
-
 impl Block {
     /// Bytes of memory.
     pub(super) fn size(&self) -> usize {
-        self.bytes.len() + self.styles.len() * size_of::<Style>() + self.link_bytes
-    }
-
-    /// Gives back the memory that nothing more is written to.
-    pub(super) fn close(&mut self) {
-        self.bytes.shrink_to_fit();
-        self.styles.shrink_to_fit();
-        self.links.shrink_to_fit();
+        self.bytes.len() + self.legend.size()
     }
 
     /// Whether its last line is ended.
     pub(super) fn is_ended(&self) -> bool {
         self.bytes.last() == Some(&code::END)
-    }
-
-    /// Gives `visit` the pieces from the byte `start` on.
-    pub(super) fn visit<'a>(&'a self, start: usize, visit: &mut dyn FnMut(Piece<'a>)) {
-        let mut rest = &self.bytes[start..];
-        while !rest.is_empty() {
-            let length = rest
-                .iter()
-                .position(|byte| *byte < 0x20)
-                .unwrap_or(rest.len());
-            if length > 0 {
-                let text = std::str::from_utf8(&rest[..length]);
-                visit(Piece::Text(
-                    text.expect("only whole characters are written"),
-                ));
-                rest = &rest[length..];
-                continue;
-            }
-            let code = rest[0];
-            rest = &rest[1..];
-            match code {
-                code::STYLE => {
-                    let number = read_number(&mut rest);
-                    visit(Piece::Style(
-                        self.styles.get(number).copied().unwrap_or_default(),
-                    ));
-                }
-                code::LINK => {
-                    let number = read_number(&mut rest);
-                    if let Some(link) = self.links.get(number) {
-                        visit(Piece::Link(link));
-                    }
-                }
-                code::MARKS => {
-                    visit(Piece::Marks(rest.first().copied().unwrap_or(0x20) - 0x20));
-                    rest = rest.get(1..).unwrap_or_default();
-                }
-                code::FILL => visit(Piece::Fill),
-                code::GRAPHEMES => visit(Piece::Graphemes(true)),
-                code::CHARACTERS => visit(Piece::Graphemes(false)),
-                code::END => visit(Piece::End),
-                _ => {}
-            }
-        }
     }
 }
 
@@ -241,8 +173,8 @@ impl Writer {
             self.style_numbers.resize(at + 1, 0);
         }
         if self.style_numbers[at] == 0 {
-            block.styles.push(*content.styles.get(u32::from(style)));
-            self.style_numbers[at] = block.styles.len() as u16;
+            let style = *content.styles.get(u32::from(style));
+            self.style_numbers[at] = block.legend.add_style(style) + 1;
         }
         block.bytes.push(code::STYLE);
         write_number(&mut block.bytes, u32::from(self.style_numbers[at]) - 1);
@@ -257,20 +189,9 @@ impl Writer {
 
     fn change_link(&mut self, block: &mut Block, link: u16, content: &Content) {
         self.link = link;
-        let link = content.links.get(u32::from(link));
-        // Of few: a program that gives each character its own link is not searched for long.
-        let recent = block.links.len().saturating_sub(64);
-        let found = block.links[recent..]
-            .iter()
-            .rposition(|other| other == link);
-        let number = found.map(|at| recent + at);
-        let number = number.unwrap_or_else(|| {
-            block.link_bytes += size_of::<Link>() + link.uri.len() + link.parameters.len();
-            block.links.push(link.clone());
-            block.links.len() - 1
-        });
+        let number = block.legend.number_of(content.links.get(u32::from(link)));
         block.bytes.push(code::LINK);
-        write_number(&mut block.bytes, number as u32);
+        write_number(&mut block.bytes, number);
     }
 }
 
@@ -303,27 +224,4 @@ fn write_characters(out: &mut Vec<u8>, cells: &[Cell], content: &Content) {
         }
     }
     out.extend_from_slice(&text[..length]);
-}
-
-/// Six bits a byte, all of them at 0x40 and above: no byte of a number looks like a code.
-fn write_number(out: &mut Vec<u8>, mut number: u32) {
-    while number >= 0x40 {
-        out.push(0x80 | 0x40 | (number & 0x3f) as u8);
-        number >>= 6;
-    }
-    out.push(0x40 | number as u8);
-}
-
-fn read_number(bytes: &mut &[u8]) -> usize {
-    let mut number = 0;
-    let mut shift = 0;
-    while let [byte, rest @ ..] = *bytes {
-        *bytes = rest;
-        number |= usize::from(byte & 0x3f) << shift;
-        shift = (shift + 6).min(24);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    number
 }

@@ -1,12 +1,16 @@
-//! Lines that scrolled off, packed.
+//! Lines that scrolled off.
 //!
 //! Each is written once, as almost its own replay: text, and below 0x20 a few codes. Soft-wrapped rows are joined into one line, so that whoever gets it wraps it to
-//! its own width. Blocks own what their numbers stand for; the oldest is dropped as a whole.
+//! its own width. Blocks own what their numbers stand for; the oldest is dropped as a whole. All but
+//! the newest are packed, one at a time, when whoever owns the terminal has a moment for that: of
+//! plain text it takes as long as drawing it did.
 
 use std::collections::VecDeque;
 
-use super::block::{Block, Piece, Writer, code};
+use super::block::{Block, Writer, code};
+use super::closed_block::ClosedBlock;
 use super::content::Content;
+use super::legend::Piece;
 use super::row::Row;
 
 /// A block is closed once it is this long.
@@ -15,15 +19,24 @@ const BLOCK_BYTES: usize = 32 << 10;
 /// What scrolled off the main screen.
 #[derive(Debug)]
 pub(super) struct History {
-    blocks: VecDeque<Block>,
+    /// The oldest first.
+    closed: VecDeque<ClosedBlock>,
+    /// So many of them, the oldest, are as small as they get.
+    packed: usize,
+    /// The block that is written to. `None`: nothing is kept.
+    newest: Option<Block>,
     /// Whole lines in all blocks, those skipped in the first one not counted.
     lines: usize,
     /// Lines of the first block that are too many.
     skipped: usize,
+    /// Memory of all blocks.
     bytes: usize,
+    /// The same if none were packed.
+    plain_bytes: usize,
     limit_lines: usize,
+    /// Of plain bytes: a replay is about as long, however small they can be packed.
     limit_bytes: usize,
-    /// The part of a budget that several histories share.
+    /// The part of a budget of memory that several histories share.
     share_bytes: usize,
     /// Rows that came in since the beginning.
     scrolled: u64,
@@ -39,10 +52,13 @@ pub(super) struct History {
 impl History {
     pub(super) fn new(limits: super::Limits) -> Self {
         Self {
-            blocks: VecDeque::new(),
+            closed: VecDeque::new(),
+            packed: 0,
+            newest: None,
             lines: 0,
             skipped: 0,
             bytes: 0,
+            plain_bytes: 0,
             limit_lines: limits.history_lines as usize,
             limit_bytes: limits.history_bytes,
             share_bytes: usize::MAX,
@@ -74,7 +90,7 @@ impl History {
 
     /// Whether nothing is kept.
     pub(super) fn is_empty(&self) -> bool {
-        self.blocks.is_empty()
+        self.newest.is_none()
     }
 
     /// How many lines are kept, one not yet ended included.
@@ -88,10 +104,13 @@ impl History {
     }
 
     pub(super) fn clear(&mut self) {
-        self.blocks.clear();
+        self.closed.clear();
+        self.packed = 0;
+        self.newest = None;
         self.lines = 0;
         self.skipped = 0;
         self.bytes = 0;
+        self.plain_bytes = 0;
         self.open = false;
         self.writer = Writer::default();
     }
@@ -111,30 +130,28 @@ impl History {
         if self.open && !row.continuation {
             self.end_line();
         }
-        if self
-            .blocks
-            .back()
-            .is_none_or(|block| block.size() >= BLOCK_BYTES)
+        if let Some(block) = &self.newest
+            && block.size() >= BLOCK_BYTES
         {
-            self.begin_block();
+            self.close_block();
         }
-        let block = self
-            .blocks
-            .back_mut()
-            .expect("one was begun when there was none");
+        let block = self.newest.get_or_insert_default();
         let before = block.size();
         self.writer.write_row(block, row, wide_next, content);
-        self.bytes += block.size() - before;
+        let added = block.size() - before;
+        self.bytes += added;
+        self.plain_bytes += added;
         self.open = true;
         self.short = wide_next && row.cells().last().is_some_and(|cell| cell.is_empty());
         self.drop_oldest();
     }
 
     fn end_line(&mut self) {
-        if let Some(block) = self.blocks.back_mut() {
+        if let Some(block) = &mut self.newest {
             block.bytes.push(code::END);
             block.lines += 1;
             self.bytes += 1;
+            self.plain_bytes += 1;
         }
         self.lines += 1;
         self.ended += 1;
@@ -142,11 +159,8 @@ impl History {
         self.writer.begin_line();
     }
 
-    fn begin_block(&mut self) {
-        if let Some(last) = self.blocks.back_mut() {
-            last.close();
-        }
-        self.blocks.push_back(Block::default());
+    fn close_block(&mut self) {
+        self.closed.extend(self.newest.take().map(ClosedBlock::new));
         self.writer = Writer::default();
         if self.open {
             // The line goes on in the style that it had in the block before.
@@ -159,48 +173,81 @@ impl History {
             self.skipped += 1;
             self.lines = self.lines.saturating_sub(1);
             // A line that goes on in the next block ends there, and is counted there.
-            if self.blocks.front().is_some_and(|block| {
-                let whole = block.lines + usize::from(!block.is_ended());
-                self.blocks.len() > 1 && self.skipped >= whole
+            if self.closed.front().is_some_and(|block| {
+                let whole = block.lines() + usize::from(!block.is_ended());
+                self.skipped >= whole
             }) {
-                let block = self.blocks.pop_front().expect("there is more than one");
-                self.skipped -= block.lines;
-                self.bytes -= block.size();
+                self.skipped -= self.drop_block();
             }
         }
-        let limit_bytes = self.limit_bytes.min(self.share_bytes);
-        while self.bytes > limit_bytes && self.blocks.len() > 1 {
-            let block = self.blocks.pop_front().expect("there is more than one");
-            self.bytes -= block.size();
-            self.lines -= block.lines - self.skipped.min(block.lines);
-            self.skipped = self.skipped.saturating_sub(block.lines);
+        while self.plain_bytes > self.limit_bytes && !self.closed.is_empty() {
+            self.drop_block_with_lines();
+        }
+        // What can be packed is not dropped yet.
+        while self.bytes > self.share_bytes && !self.closed.is_empty() {
+            if self.can_pack() {
+                self.pack();
+            } else {
+                self.drop_block_with_lines();
+            }
         }
     }
 
-    /// Takes at most `bytes` from now on, if its own limit is not lower: the oldest blocks are
-    /// dropped. The newest stays in any case.
-    pub(super) fn set_share(&mut self, bytes: usize) {
+    fn drop_block_with_lines(&mut self) {
+        let lines = self.drop_block();
+        self.lines -= lines - self.skipped.min(lines);
+        self.skipped = self.skipped.saturating_sub(lines);
+    }
+
+    /// Drops the oldest block; gives how many line ends it had.
+    fn drop_block(&mut self) -> usize {
+        let block = self.closed.pop_front().expect("there is one");
+        self.packed = self.packed.saturating_sub(1);
+        self.bytes -= block.size();
+        self.plain_bytes -= block.plain_size();
+        block.lines()
+    }
+
+    /// Whether [`History::pack`] has something to do.
+    pub(super) fn can_pack(&self) -> bool {
+        self.packed < self.closed.len()
+    }
+
+    /// Makes one block smaller, if it can be.
+    pub(super) fn pack(&mut self) {
+        if let Some(block) = self.closed.get_mut(self.packed) {
+            self.bytes -= block.size();
+            block.pack();
+            self.bytes += block.size();
+            self.packed += 1;
+        }
+    }
+
+    /// Takes at most `bytes` from now on, if its own limit is not lower: blocks are packed, then the
+    /// oldest are dropped. The newest stays in any case. Whether lines were dropped.
+    pub(super) fn set_share(&mut self, bytes: usize) -> bool {
+        let before = self.plain_bytes;
         self.share_bytes = bytes;
         self.drop_oldest();
+        self.plain_bytes < before
     }
 
     /// Gives `visit` the last `lines` lines, piece by piece.
-    pub(super) fn visit<'a>(&'a self, lines: usize, visit: &mut dyn FnMut(Piece<'a>)) {
+    pub(super) fn visit(&self, lines: usize, visit: &mut dyn FnMut(Piece<'_>)) {
         let mut skip = self.skipped + self.line_count().saturating_sub(lines);
-        for block in &self.blocks {
+        let mut unpacked = Vec::new();
+        for block in &self.closed {
             // A line that goes on in the next block is skipped there.
-            if skip > block.lines {
-                skip -= block.lines;
+            if skip > block.lines() {
+                skip -= block.lines();
                 continue;
             }
-            let start = match skip {
-                0 => 0,
-                _ => memchr::memchr_iter(code::END, &block.bytes)
-                    .nth(skip - 1)
-                    .map_or(block.bytes.len(), |end| end + 1),
-            };
-            skip = 0;
-            block.visit(start, visit);
+            block.visit(std::mem::take(&mut skip), &mut unpacked, visit);
+        }
+        if let Some(block) = &self.newest
+            && skip <= block.lines
+        {
+            block.legend.visit_lines(&block.bytes, skip, visit);
         }
     }
 
@@ -227,7 +274,7 @@ impl History {
         if self.line_count() == 0 {
             return None;
         }
-        let block = self.blocks.back_mut()?;
+        let block = self.newest.as_mut()?;
         let before = block.size();
         if !self.open {
             block.bytes.pop();
@@ -236,25 +283,50 @@ impl History {
         }
         let end = block.bytes.iter().rposition(|byte| *byte == code::END);
         let start = end.map_or(0, |at| at + 1);
-        block.visit(start, visit);
+        block.legend.visit(&block.bytes[start..], visit);
         block.bytes.truncate(start);
-        self.bytes -= before - block.size();
+        let left = if start > 0 { block.size() } else { 0 };
+        self.bytes -= before - left;
+        self.plain_bytes -= before - left;
         self.open = false;
         self.short = false;
         self.writer.begin_line();
         if start > 0 {
             return Some(false);
         }
-        self.bytes -= block.size();
-        self.blocks.pop_back();
         // The block before is full: the next row begins another.
         self.writer = Writer::default();
-        if self.blocks.is_empty() {
+        self.newest = self.closed.pop_back().map(|block| {
+            self.packed = self.packed.min(self.closed.len());
+            self.bytes += block.plain_size() - block.size();
+            block.reopen()
+        });
+        if self.newest.is_none() {
             self.skipped = 0;
         }
-        let before = self.blocks.back();
+        let before = self.newest.as_ref();
         self.open = before.is_some_and(|block| !block.is_ended());
         Some(self.open)
+    }
+}
+
+#[cfg(test)]
+impl History {
+    /// That what is counted is what there is.
+    pub(super) fn check_bytes(&self) {
+        let newest = self.newest.as_ref().map_or(0, Block::size);
+        let bytes: usize = self.closed.iter().map(ClosedBlock::size).sum();
+        assert_eq!(self.bytes, bytes + newest);
+        let plain: usize = self.closed.iter().map(ClosedBlock::plain_size).sum();
+        assert_eq!(self.plain_bytes, plain + newest);
+        let lines: usize = self.closed.iter().map(ClosedBlock::lines).sum();
+        let newest_lines = self.newest.as_ref().map_or(0, |block| block.lines);
+        assert_eq!(self.lines + self.skipped, lines + newest_lines);
+        assert!(self.packed <= self.closed.len());
+    }
+
+    pub(super) fn packed_blocks(&self) -> usize {
+        self.packed
     }
 }
 
@@ -270,8 +342,8 @@ mod tests {
         let mut terminal = Terminal::new(Size::new(2, 13), Limits::default());
         terminal.feed(pattern.repeat(20_000).as_bytes());
         let history = &terminal.state.history;
-        assert!(history.blocks.len() > 3, "{}", history.blocks.len());
-        let (mut text, mut style, mut link) = (String::new(), None, None);
+        assert!(history.closed.len() > 3, "{}", history.closed.len());
+        let (mut text, mut style, mut link) = (String::new(), None, false);
         let mut shown = 0;
         history.visit(usize::MAX, &mut |piece| match piece {
             Piece::Text(more) => {
@@ -282,17 +354,12 @@ mod tests {
                         4..=7 => (false, false),
                         _ => (false, true),
                     };
-                    assert_eq!(
-                        (style.is_some(), link.is_some()),
-                        start,
-                        "at {}",
-                        text.len()
-                    );
+                    assert_eq!((style.is_some(), link), start, "at {}", text.len());
                     shown += 1;
                 }
             }
             Piece::Style(to) => style = (to != Default::default()).then_some(to),
-            Piece::Link(to) => link = (!to.uri.is_empty()).then_some(to),
+            Piece::Link(to) => link = !to.uri.is_empty(),
             Piece::Marks(_) | Piece::Graphemes(_) | Piece::Fill | Piece::End => {}
         });
         assert!(shown > 200_000, "{shown}");

@@ -5,6 +5,7 @@ mod answer;
 mod block;
 mod cell;
 mod charset;
+mod closed_block;
 mod colors;
 mod content;
 mod control;
@@ -14,12 +15,16 @@ mod digits;
 mod feed;
 mod flow;
 mod history;
+#[cfg(test)]
+mod history_properties;
 mod keyboard;
+mod legend;
 mod link;
 mod margins;
 mod modes;
 mod numbering;
 mod osc;
+mod packed;
 mod paint;
 mod parameters;
 mod pen;
@@ -67,7 +72,8 @@ pub struct Terminal {
 pub struct Limits {
     /// Lines of history.
     pub history_lines: u32,
-    /// Bytes of history.
+    /// Bytes of history, as many as there are before [`Terminal::pack`]: a replay of it is about as
+    /// long.
     pub history_bytes: usize,
 }
 
@@ -201,10 +207,23 @@ impl Terminal {
     }
 
     /// Has the history take at most `bytes` of memory from now on, where its own limit is not
-    /// lower: its part of a budget that several terminals share. The oldest lines go at once, in
-    /// blocks of about 32 KiB, of which the newest stays whatever `bytes` is.
-    pub fn set_history_share(&mut self, bytes: usize) {
-        self.state.history.set_share(bytes);
+    /// lower: its part of a budget that several terminals share. What can be packed is; then the
+    /// oldest lines go at once, in blocks of what was about 32 KiB, of which the newest stays whatever
+    /// `bytes` is. Whether there were any to go.
+    pub fn set_history_share(&mut self, bytes: usize) -> bool {
+        self.state.history.set_share(bytes)
+    }
+
+    /// Whether [`Terminal::pack`] has something to do.
+    #[must_use]
+    pub fn can_pack(&self) -> bool {
+        self.state.history.can_pack()
+    }
+
+    /// Has about 32 KiB of the history take less memory, the oldest that may, in some 0.1 ms. That
+    /// changes nothing else.
+    pub fn pack(&mut self) {
+        self.state.history.pack();
     }
 
     /// The queries met since the last call, in order; at most 256.

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use super::block::Piece;
 use super::cell::{Cell, Glyph};
 use super::cursor::Cursor;
+use super::legend::Piece;
 use super::margins::Margins;
 use super::row::Row;
 use super::state::State;

@@ -4,9 +4,9 @@
 //! what others mean: reset · history · main screen · its saved cursor · alternate screen · its
 //! saved cursor · tabs · modes · margins · cursor · pen · character sets · the rest.
 
-use super::block::Piece;
 use super::cell::Cell;
 use super::cursor::SavedCursor;
+use super::legend::Piece;
 use super::margins::Margins;
 use super::paint::Painter;
 use super::row::Row;

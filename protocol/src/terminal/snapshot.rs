@@ -1,6 +1,6 @@
 //! A terminal's state for comparing and for looking at.
 
-use super::block::Piece;
+use super::legend::Piece;
 use super::replay::Line;
 use super::row::Row;
 use super::screen::Screen;

@@ -214,31 +214,75 @@ fn a_share_of_a_budget_bounds_the_history_until_it_is_lifted() {
         history_lines: 100_000,
         history_bytes: 1 << 20,
     };
-    let print = |terminal: &mut Terminal, lines: std::ops::Range<u32>| {
+    // Nothing that can be packed.
+    let text = |line: u64| -> String {
+        let mut random = line;
+        let letters = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005);
+            random = random.wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'0' + (random >> 58) as u8)
+        });
+        letters.take(49).collect()
+    };
+    let print = |terminal: &mut Terminal, lines: std::ops::Range<u64>| {
         for line in lines {
-            terminal.feed(format!("line {line:>44}\r\n").as_bytes());
+            terminal.feed(format!("{}\r\n", text(line)).as_bytes());
         }
     };
     let mut terminal = Terminal::new(Size::new(5, 80), limits);
     print(&mut terminal, 0..10_000);
     let full = terminal.history_bytes();
-    terminal.set_history_share(SHARE);
+    assert!(terminal.set_history_share(SHARE));
     assert!(terminal.history_bytes() <= SHARE && terminal.history_bytes() > SHARE / 2);
     // What is left are the last lines, and the newest ones take the place of the oldest.
     let lines = terminal.history_lines();
     let replay = String::from_utf8(terminal.replay(History::All)).unwrap();
     let first = 10_000 - 4 - lines;
-    assert!(replay.contains(&format!("line {first:>44}")), "{first}");
-    assert!(!replay.contains(&format!("line {:>44}", first - 1)));
+    assert!(replay.contains(&text(first)), "{first}");
+    assert!(!replay.contains(&text(first - 1)));
     print(&mut terminal, 10_000..20_000);
     assert!(terminal.history_bytes() <= SHARE && terminal.history_bytes() > SHARE / 2);
-    terminal.set_history_share(usize::MAX);
+    assert!(!terminal.set_history_share(usize::MAX));
     print(&mut terminal, 20_000..30_000);
     assert!(terminal.history_bytes() >= full);
     // Nothing is left but the newest block.
-    terminal.set_history_share(0);
+    assert!(terminal.set_history_share(0));
     assert!(terminal.history_bytes() < 40 << 10);
     assert!(terminal.history_lines() > 0);
+}
+
+#[test]
+fn a_history_that_can_be_packed_into_its_share_loses_no_lines_to_that() {
+    let limits = Limits {
+        history_lines: 100_000,
+        history_bytes: 1 << 20,
+    };
+    let mut terminal = Terminal::new(Size::new(5, 80), limits);
+    for line in 0..10_000 {
+        terminal.feed(format!("line {line:>44}\r\n").as_bytes());
+    }
+    let (whole, plain) = (terminal.replay(History::All), terminal.history_bytes());
+    assert!(!terminal.set_history_share(plain / 2));
+    assert!(terminal.history_bytes() <= plain / 2);
+    // No more than there is need for: that takes time.
+    assert!(terminal.can_pack());
+    assert!(terminal.replay(History::All) == whole);
+    while terminal.can_pack() {
+        terminal.pack();
+    }
+    assert!(terminal.history_bytes() < plain / 4 + (32 << 10));
+    assert!(terminal.replay(History::All) == whole);
+    // Its own limit is one of lines as they were printed.
+    for line in 10_000..40_000 {
+        terminal.feed(format!("line {line:>44}\r\n").as_bytes());
+        terminal.pack();
+    }
+    let replay = terminal.replay(History::All);
+    assert!(
+        (1 << 19..1 << 20).contains(&replay.len()),
+        "{}",
+        replay.len()
+    );
 }
 
 #[test]

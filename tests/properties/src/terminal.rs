@@ -40,6 +40,7 @@ pub(crate) fn check(bytes: &[u8]) {
             }
             _ => {
                 let _ = terminal.take_queries();
+                terminal.pack();
             }
         }
         terminal.feed(output);
