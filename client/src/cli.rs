@@ -39,8 +39,8 @@ use crate::config::SshFlags;
         PSESS_DIR             the directory of the server's socket\n  \
         PSESS_KEEP_FINISHED   how long a finished session is kept: 7d\n  \
         PSESS_HISTORY_LINES   how many lines of history a session keeps: 10000\n  \
-        PSESS_HISTORY_BYTES   in how many bytes: 8M, at most 16M\n  \
-        PSESS_HISTORY_BUDGET  how many bytes all sessions keep together: 256M\n  \
+        PSESS_HISTORY_BYTES   in how many bytes, as printed: 8M, at most 16M\n  \
+        PSESS_HISTORY_BUDGET  how much memory the histories of all sessions take: 256M\n  \
         PSESS_SESSION         in a session: the name that it began with\n\n\
         Exit status:\n  \
         0    done; after new and attach: detached\n  \

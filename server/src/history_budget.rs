@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use psess_protocol::identity::SessionId;
 
 /// A session tells what its history takes when that has changed by about so much. A history gives
-/// its memory back in blocks of half of it.
+/// its memory back in blocks of half of it, or less where they are packed.
 const STEP: usize = 64 << 10;
 
 /// What all sessions' histories may take, and what each takes.

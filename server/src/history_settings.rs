@@ -7,10 +7,11 @@ use crate::journal::MAX_CHECKPOINT_BYTES;
 /// Lines of each session. All three stand in the environment of whoever started the keeper.
 const LINES: &str = "PSESS_HISTORY_LINES";
 
-/// Bytes of each session: `512K`, `8M`. At most what a server can leave to the one after it.
+/// Bytes of each session, as they were printed: `512K`, `8M`. Packed they take less memory. At most
+/// what a server can leave to the one after it.
 const BYTES: &str = "PSESS_HISTORY_BYTES";
 
-/// Bytes of all sessions together: `256M`, `1G`.
+/// Memory of all sessions together: `256M`, `1G`.
 const BUDGET: &str = "PSESS_HISTORY_BUDGET";
 
 const DEFAULT_BUDGET: usize = 256 << 20;
@@ -20,7 +21,7 @@ const DEFAULT_BUDGET: usize = 256 << 20;
 pub(crate) struct HistorySettings {
     /// Of each session.
     pub(crate) limits: Limits,
-    /// Of all sessions.
+    /// Of all sessions, in memory.
     pub(crate) budget_bytes: usize,
 }
 

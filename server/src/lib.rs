@@ -4,6 +4,7 @@ mod agent_link;
 mod clock;
 mod connection;
 mod environment;
+mod heap;
 mod history_budget;
 mod history_settings;
 pub mod input_queue;

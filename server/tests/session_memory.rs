@@ -107,9 +107,11 @@ fn print_noise(session: &mut Session, now: Instant, bytes: u64) {
     rest(session, now);
 }
 
-/// When the burst is over, the terminal model has seen it.
+/// When the burst is over, the terminal model has seen it; some time later all is packed.
 fn rest(session: &mut Session, now: Instant) {
-    session.settle(now + Duration::from_secs(1));
+    for step in 0..1000 {
+        session.settle(now + Duration::from_secs(1) + step * Duration::from_millis(1));
+    }
 }
 
 /// What the output log takes.
@@ -450,4 +452,34 @@ fn a_history_too_long_for_the_journal_leaves_its_newest_lines_to_the_next_server
     let journal = Journal::open(file, input).unwrap();
     let successor = Session::new(now, record(), journal, limits);
     assert!(successor.history_bytes() > session.history_bytes() / 8);
+}
+
+/// As of a log whose lines are alike.
+#[test]
+fn a_history_is_packed_once_the_burst_is_over_and_after_a_takeover_at_once() {
+    let now = Instant::now();
+    let (mut session, _, held) = held_session();
+    let line = b"the quick brown fox jumps over the lazy dog\r\n";
+    for _ in 0..10_000 {
+        session.output_buffer()[..line.len()].copy_from_slice(line);
+        session.handle_output(now, line.len());
+    }
+    let burst = Duration::from_secs(1);
+    session.settle(now + burst);
+    let plain = session.history_bytes();
+    assert!(plain > 300 << 10, "{plain}");
+    assert!(!session.poll_freed());
+    let mut steps = 0;
+    while let Some(due) = session.poll_timeout() {
+        session.handle_timeout(due);
+        steps += 1;
+    }
+    let packed = session.history_bytes();
+    // The newest block is written to still.
+    assert!(packed < plain / 50 + (32 << 10), "{plain}, then {packed}");
+    // One at a time, so that keys wait for one at most.
+    assert_eq!(steps, plain / (32 << 10));
+    assert!(session.poll_freed() && !session.poll_freed());
+    let successor = successor(&session, now, &held);
+    assert_eq!(successor.history_bytes(), packed);
 }

@@ -115,7 +115,7 @@ impl Session {
         let mut session = Self {
             record,
             journal,
-            shadow: Shadow::new(Terminal::new(size, limits), Offset(0)),
+            shadow: Shadow::new(now, Terminal::new(size, limits), Offset(0)),
             attachments: BTreeMap::new(),
             past_clients: PastClients::default(),
             closed: Vec::new(),
@@ -308,11 +308,13 @@ impl Session {
             })
             .chain(self.poll_release())
             .chain(self.shadow.due())
+            .chain(self.shadow.pack_due())
             .min()
     }
 
-    /// Time went by: the terminal model catches up, heartbeats are sent, clients that fell silent
-    /// are given up, and what was held for those that did not come back is let go.
+    /// Time went by: the terminal model catches up, some of its history is packed, heartbeats are
+    /// sent, clients that fell silent are given up, and what was held for those that did not come
+    /// back is let go.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.settle(now);
         let mut silent = Vec::new();

@@ -73,11 +73,21 @@ impl Session {
         }
     }
 
-    /// Feeds the terminal what is due: to be called when the clients have been sent what came.
+    /// Feeds the terminal what is due, and packs some of its history: to be called when the clients
+    /// have been sent what came.
     pub fn settle(&mut self, now: Instant) {
         if self.shadow.due().is_some_and(|due| due <= now) {
             self.handling(|session| session.catch_up(now));
         }
+        if self.shadow.pack_due().is_some_and(|due| due <= now) {
+            self.handling(|session| session.shadow.pack(now));
+        }
+    }
+
+    /// Whether the heap has free memory in its middle that may be worth giving back.
+    #[must_use]
+    pub fn poll_freed(&mut self) -> bool {
+        self.shadow.take_freed()
     }
 
     /// Feeds the terminal all output there is: before it is looked at, or changed.
@@ -298,7 +308,7 @@ impl Session {
         }
         let mut terminal = Terminal::new(self.record.size, limits);
         if self.set_aside {
-            self.shadow = Shadow::new(terminal, end);
+            self.shadow = Shadow::new(self.recovered, terminal, end);
             return;
         }
         self.journal.set_handling(Handling::Recovering);
@@ -313,7 +323,9 @@ impl Session {
         }
         // What was asked before was answered before, or its asker has given up.
         terminal.take_queries();
-        self.shadow = Shadow::new(terminal, position);
+        self.shadow = Shadow::new(self.recovered, terminal, position);
+        // What fitted into the budget before does so now.
+        self.shadow.pack_all(self.recovered);
         self.journal.set_handling(Handling::Idle);
         self.journal.forgive_failed_recoveries();
     }

@@ -35,6 +35,16 @@ const MOST_BEHIND: u64 = 4 << 20;
 /// So much of a flood is skimmed at once: others wait meanwhile, some 0.1 ms.
 const SKIMMED_AT_ONCE: u64 = 512 << 10;
 
+/// A block of history is packed in so long, which is a hundredth of the time; once the burst is
+/// over, in [`PACKED_AT_REST`].
+const PACKED_IN_BURST: Duration = Duration::from_millis(10);
+
+/// As soon as a timer rings, which is after a millisecond: a key waits for one block at most.
+const PACKED_AT_REST: Duration = Duration::from_micros(250);
+
+/// For so much that packing freed the allocator is asked to let go of it.
+const MUCH_FREED: usize = 128 << 10;
+
 /// Where less than this can be skimmed, feeding all there is makes room for longer.
 const LEAST_SKIMMED: usize = 256 << 10;
 
@@ -58,6 +68,10 @@ pub(super) struct Shadow {
     last_output: Option<Instant>,
     /// When it is fed what it is behind by, unless it is needed before.
     due: Option<Instant>,
+    /// When a block of its history was packed last.
+    packed: Instant,
+    /// What that freed since it was last asked for.
+    freed_bytes: usize,
 }
 
 /// What a terminal shows that was fed all of the log, without the history.
@@ -81,7 +95,7 @@ pub(super) enum Next {
 
 impl Shadow {
     /// A terminal that was fed everything before `position`.
-    pub(super) fn new(terminal: Terminal, position: Offset) -> Self {
+    pub(super) fn new(now: Instant, terminal: Terminal, position: Offset) -> Self {
         Self {
             terminal,
             position,
@@ -94,6 +108,8 @@ impl Shadow {
             colored: position,
             last_output: None,
             due: None,
+            packed: now,
+            freed_bytes: 0,
         }
     }
 
@@ -293,9 +309,39 @@ impl Shadow {
     /// Has the history take no more than that from now on; whether lines were dropped for it.
     /// Where the terminal is behind, that holds for what it is fed later too.
     pub(super) fn set_history_share(&mut self, bytes: usize) -> bool {
+        self.terminal.set_history_share(bytes)
+    }
+
+    /// When to pack some of the history.
+    pub(super) fn pack_due(&self) -> Option<Instant> {
+        let at_rest = self.last_output.map_or(self.packed, |last| last + REST);
+        let due = at_rest.max(self.packed + PACKED_AT_REST);
+        let due = due.min(self.packed + PACKED_IN_BURST);
+        self.terminal.can_pack().then_some(due)
+    }
+
+    /// Packs some of the history.
+    pub(super) fn pack(&mut self, now: Instant) {
         let before = self.terminal.history_bytes();
-        self.terminal.set_history_share(bytes);
-        self.terminal.history_bytes() < before
+        self.terminal.pack();
+        self.freed_bytes += before.saturating_sub(self.terminal.history_bytes());
+        self.packed = now;
+    }
+
+    /// The same with all of it.
+    pub(super) fn pack_all(&mut self, now: Instant) {
+        while self.terminal.can_pack() {
+            self.pack(now);
+        }
+    }
+
+    /// Whether packing is over and freed much; that is forgotten then.
+    pub(super) fn take_freed(&mut self) -> bool {
+        let much = self.freed_bytes >= MUCH_FREED && !self.terminal.can_pack();
+        if much {
+            self.freed_bytes = 0;
+        }
+        much
     }
 
     /// How many bytes the terminal was fed, and how many lines scrolled off, up to `position`.

@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::unix_time;
+use crate::heap;
 use crate::history_budget::ToldHistory;
 use crate::pty;
 use crate::registry::{Registry, Request};
@@ -90,6 +91,9 @@ impl SessionTask {
         loop {
             self.transmit();
             self.session.settle(Instant::now());
+            if self.session.poll_freed() {
+                heap::give_back();
+            }
             self.tell_history();
             self.let_keys_pass();
             self.tell_line();
