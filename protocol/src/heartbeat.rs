@@ -12,6 +12,10 @@ use crate::message::NO_HEARTBEAT_MS;
 /// a slow line's worst round trip.
 const LOST_GRACE: Duration = Duration::from_secs(5);
 
+/// An answer that took longer than this, and than two round trips, is not taken at its word: it may
+/// come out of an outage that is over.
+const SLOW_LINE: Duration = Duration::from_secs(1);
+
 /// Sent and received on one connection.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
@@ -88,7 +92,7 @@ impl Heartbeat {
             let sample = now.saturating_duration_since(last.sent);
             // RFC 6298's smoothing: one slow answer is no slow line.
             self.round_trip = Some(match self.round_trip {
-                Some(smooth) => (smooth * 7 + sample) / 8,
+                Some(smooth) => (smooth * 7 + sample.min(SLOW_LINE.max(smooth * 2))) / 8,
                 None => sample,
             });
             self.unanswered = None;
@@ -199,6 +203,22 @@ mod tests {
         heartbeat.handle_pong(start + 3 * SECOND, second);
         assert_eq!(heartbeat.unanswered_since(), None);
         assert_eq!(heartbeat.round_trip(), Some(2 * SECOND));
+    }
+
+    #[test]
+    fn an_answer_out_of_an_outage_makes_no_slow_line_and_a_slow_line_is_learned() {
+        let mut now = Instant::now();
+        let mut heartbeat = Heartbeat::new(now, Some(H));
+        let mut answered = |took: u64| {
+            let number = heartbeat.ping(now);
+            now += Duration::from_millis(took);
+            heartbeat.handle_pong(now, number);
+            heartbeat.round_trip().unwrap().as_millis()
+        };
+        assert_eq!(answered(40), 40);
+        assert_eq!(answered(30_000), 160);
+        assert!((1..40).any(|_| answered(40) < 50));
+        assert!((1..40).any(|_| answered(3_000) > 2_900));
     }
 
     #[test]

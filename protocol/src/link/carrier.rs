@@ -144,7 +144,6 @@ impl Carrier {
 
     /// When a second connection is dialled: no later than the user is told of the silence.
     pub(super) fn suspect_at(&self, timing: &Timing) -> Option<Instant> {
-        // What was measured in an outage is no round trip, and is forgotten slowly.
         let patience = (self.round_trip() * 4).min(timing.banner_with_input);
         let wait = if self.shaken {
             timing.suspect_after_wake.max(patience)

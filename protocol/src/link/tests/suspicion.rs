@@ -64,6 +64,21 @@ fn suspicion_waits_for_four_round_trips_but_not_longer_than_until_the_banner() {
 }
 
 #[test]
+fn an_answer_that_an_outage_held_up_makes_nobody_wait_for_the_next_cut() {
+    let mut bench = Bench::live(Reach::Remote);
+    let seen = bench.run(22);
+    let ping = Action::Send(Generation(1), ClientMessage::Ping(1));
+    assert_eq!(seen, [(15, ping)]);
+    // Not suspect yet.
+    bench.link.handle_received(bench.now, Generation(1));
+    bench.message(1, ServerMessage::Pong(1));
+    bench.run(2);
+    bench.typed(b"l");
+    bench.actions();
+    assert_eq!(bench.run(1).last(), Some(&(25, dial(2))));
+}
+
+#[test]
 fn a_key_that_is_answered_soon_ends_the_patience_with_a_slow_line() {
     let mut bench = Bench::new(Reach::Remote);
     bench.actions();
