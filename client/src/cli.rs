@@ -10,6 +10,7 @@ use crate::commands::{
     server, why,
 };
 use crate::config::SshFlags;
+use crate::deferred::Deferred;
 
 /// Terminal sessions that outlive their connection, over plain ssh
 #[derive(Debug, Parser)]
@@ -113,43 +114,42 @@ impl GlobalFlags {
 
 /// All commands. The flags of those that are not called are not looked at.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 pub enum Command {
     /// Start a session (short: n)
     #[command(alias = "n")]
-    New(new::NewArgs),
+    New(Deferred<new::NewArgs>),
     /// Attach this terminal to a session (short: a)
     #[command(alias = "a")]
-    Attach(attach::AttachArgs),
+    Attach(Deferred<attach::AttachArgs>),
     // An alias that is visible to clap takes the place of its command when a shell completes.
     /// List sessions (short: ls)
     #[command(alias = "ls")]
-    List(list::ListArgs),
+    List(Deferred<list::ListArgs>),
     /// Detach every client of a session
-    Detach(detach::DetachArgs),
+    Detach(Deferred<detach::DetachArgs>),
     /// End a session
-    Kill(kill::KillArgs),
+    Kill(Deferred<kill::KillArgs>),
     /// Drop what is kept of sessions that have finished
-    Forget(forget::ForgetArgs),
+    Forget(Deferred<forget::ForgetArgs>),
     /// Give a session another name
-    Rename(rename::RenameArgs),
+    Rename(Deferred<rename::RenameArgs>),
     /// Who cut the connection, and after how long
-    Why(why::WhyArgs),
+    Why(Deferred<why::WhyArgs>),
     /// What may cut a connection, on both ends
-    Doctor(doctor::DoctorArgs),
+    Doctor(Deferred<doctor::DoctorArgs>),
     /// Measure after how long idle the way to a host forgets a connection
-    Probe(probe::ProbeArgs),
+    Probe(Deferred<probe::ProbeArgs>),
     /// Print what a shell in a session should know of the client attached last
-    Env(env::EnvArgs),
+    Env(Deferred<env::EnvArgs>),
     /// What is configured, and where
-    Config(config::ConfigArgs),
+    Config(Deferred<config::ConfigArgs>),
     /// Look at the server, restart or stop it
-    Server(server::ServerArgs),
+    Server(Deferred<server::ServerArgs>),
     /// Print a script that completes psess's arguments in a shell
-    Completions(completions::CompletionsArgs),
+    Completions(Deferred<completions::CompletionsArgs>),
     /// Write the manual pages
     #[command(hide = true)]
-    Man(man::ManArgs),
+    Man(Deferred<man::ManArgs>),
     /// What this machine's settings say, for the psess of another machine
     #[command(hide = true)]
     Facts,
@@ -171,13 +171,28 @@ mod tests {
     }
 
     #[test]
+    fn a_help_says_of_a_command_what_the_list_of_commands_says() {
+        let listed = Cli::command();
+        let mut called = listed.clone();
+        called.build();
+        for command in listed.get_subcommands() {
+            let built = called.find_subcommand(command.get_name()).expect("built");
+            let about = command.get_about().map(ToString::to_string);
+            assert!(about.is_some());
+            assert_eq!(built.get_about().map(ToString::to_string), about);
+            assert!(built.get_long_about().is_none());
+        }
+    }
+
+    #[test]
     fn a_command_follows_two_dashes() {
         for (line, session, command) in [
             (&["psess", "new", "build", "--", "make", "-j8"][..], true, 2),
             (&["psess", "n", "--", "make"], false, 1),
             (&["psess", "new", "-d", "devbox:", "-e", "A=b"], true, 0),
         ] {
-            let Command::New(new) = Cli::try_parse_from(line).expect("good").command else {
+            let Command::New(Deferred(new)) = Cli::try_parse_from(line).expect("good").command
+            else {
                 panic!("{line:?} is no 'new'");
             };
             assert_eq!(new.name.is_some(), session, "{line:?}");

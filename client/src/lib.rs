@@ -12,6 +12,7 @@ pub mod config;
 mod confirmation;
 pub mod connection;
 pub mod conversation;
+pub mod deferred;
 pub mod dialling;
 pub mod doctor;
 pub mod environment;

@@ -31,6 +31,7 @@ use crate::address::Address;
 use crate::cli::{Cli, Command, GlobalFlags};
 use crate::config::{Config, SshFlags};
 use crate::conversation::Conversation;
+use crate::deferred::Deferred;
 use crate::error::{CommandError, USAGE};
 use crate::transport::Transport;
 
@@ -69,10 +70,10 @@ fn say(line: impl std::fmt::Display) {
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
-        Command::Completions(args) => return completions::run(args),
-        Command::Man(args) => return man::run(args, Cli::command()),
-        Command::Why(args) => return why::run(args),
-        Command::Config(args) => return config::run(&cli.global, args),
+        Command::Completions(Deferred(args)) => return completions::run(args),
+        Command::Man(Deferred(args)) => return man::run(args, Cli::command()),
+        Command::Why(Deferred(args)) => return why::run(args),
+        Command::Config(Deferred(args)) => return config::run(&cli.global, args),
         Command::Facts => return facts::run(),
         Command::Relay | Command::Keeper => unreachable!("roles of the server's side"),
         Command::New(_)
@@ -93,17 +94,17 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         match cli.command {
-            Command::New(args) => new::run(&context, args).await,
-            Command::Attach(args) => attach::run(&context, args).await,
-            Command::List(args) => list::run(&context, args).await,
-            Command::Detach(args) => detach::run(&context, args).await,
-            Command::Kill(args) => kill::run(&context, args).await,
-            Command::Forget(args) => forget::run(&context, args).await,
-            Command::Rename(args) => rename::run(&context, args).await,
-            Command::Env(args) => env::run(&context, args).await,
-            Command::Doctor(args) => doctor::run(&context, args).await,
-            Command::Probe(args) => probe::run(&context, args).await,
-            Command::Server(args) => server::run(&context, args).await,
+            Command::New(Deferred(args)) => new::run(&context, args).await,
+            Command::Attach(Deferred(args)) => attach::run(&context, args).await,
+            Command::List(Deferred(args)) => list::run(&context, args).await,
+            Command::Detach(Deferred(args)) => detach::run(&context, args).await,
+            Command::Kill(Deferred(args)) => kill::run(&context, args).await,
+            Command::Forget(Deferred(args)) => forget::run(&context, args).await,
+            Command::Rename(Deferred(args)) => rename::run(&context, args).await,
+            Command::Env(Deferred(args)) => env::run(&context, args).await,
+            Command::Doctor(Deferred(args)) => doctor::run(&context, args).await,
+            Command::Probe(Deferred(args)) => probe::run(&context, args).await,
+            Command::Server(Deferred(args)) => server::run(&context, args).await,
             Command::Completions(_)
             | Command::Man(_)
             | Command::Why(_)
