@@ -14,6 +14,7 @@ mod input_report;
 mod line_marks;
 mod milestone;
 mod output;
+mod packing;
 mod past_clients;
 mod plain_runs;
 mod question;

@@ -13,6 +13,7 @@ use psess_protocol::size::Size;
 use psess_protocol::terminal::{PlainScan, Terminal};
 
 use super::line_marks::LineMarks;
+use super::packing::Packing;
 use super::plain_runs::PlainRuns;
 use crate::output_log::OutputLog;
 
@@ -34,16 +35,6 @@ const MOST_BEHIND: u64 = 4 << 20;
 
 /// So much of a flood is skimmed at once: others wait meanwhile, some 0.1 ms.
 const SKIMMED_AT_ONCE: u64 = 512 << 10;
-
-/// A block of history is packed in so long, which is a hundredth of the time; once the burst is
-/// over, in [`PACKED_AT_REST`].
-const PACKED_IN_BURST: Duration = Duration::from_millis(10);
-
-/// As soon as a timer rings, which is after a millisecond: a key waits for one block at most.
-const PACKED_AT_REST: Duration = Duration::from_micros(250);
-
-/// For so much that packing freed the allocator is asked to let go of it.
-const MUCH_FREED: usize = 128 << 10;
 
 /// Where less than this can be skimmed, feeding all there is makes room for longer.
 const LEAST_SKIMMED: usize = 256 << 10;
@@ -68,10 +59,7 @@ pub(super) struct Shadow {
     last_output: Option<Instant>,
     /// When it is fed what it is behind by, unless it is needed before.
     due: Option<Instant>,
-    /// When a block of its history was packed last.
-    packed: Instant,
-    /// What that freed since it was last asked for.
-    freed_bytes: usize,
+    packing: Packing,
 }
 
 /// What a terminal shows that was fed all of the log, without the history.
@@ -108,8 +96,7 @@ impl Shadow {
             colored: position,
             last_output: None,
             due: None,
-            packed: now,
-            freed_bytes: 0,
+            packing: Packing::new(now),
         }
     }
 
@@ -314,18 +301,13 @@ impl Shadow {
 
     /// When to pack some of the history.
     pub(super) fn pack_due(&self) -> Option<Instant> {
-        let at_rest = self.last_output.map_or(self.packed, |last| last + REST);
-        let due = at_rest.max(self.packed + PACKED_AT_REST);
-        let due = due.min(self.packed + PACKED_IN_BURST);
-        self.terminal.can_pack().then_some(due)
+        let rest = self.last_output.map(|last| last + REST);
+        self.terminal.can_pack().then(|| self.packing.due(rest))
     }
 
     /// Packs some of the history.
     pub(super) fn pack(&mut self, now: Instant) {
-        let before = self.terminal.history_bytes();
-        self.terminal.pack();
-        self.freed_bytes += before.saturating_sub(self.terminal.history_bytes());
-        self.packed = now;
+        self.packing.pack(now, &mut self.terminal);
     }
 
     /// The same with all of it.
@@ -335,13 +317,9 @@ impl Shadow {
         }
     }
 
-    /// Whether packing is over and freed much; that is forgotten then.
+    /// Whether packing is over and much was freed; that is forgotten then.
     pub(super) fn take_freed(&mut self) -> bool {
-        let much = self.freed_bytes >= MUCH_FREED && !self.terminal.can_pack();
-        if much {
-            self.freed_bytes = 0;
-        }
-        much
+        self.packing.take_freed(&self.terminal)
     }
 
     /// How many bytes the terminal was fed, and how many lines scrolled off, up to `position`.
