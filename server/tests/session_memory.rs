@@ -408,7 +408,9 @@ fn a_share_of_the_budget_takes_the_oldest_lines_out_of_memory_and_journal() {
     print_noise(&mut session, now, 10 * MIB);
     assert!(session.history_bytes() > 3 << 20);
     let journal = session.usage().journal;
+    assert!(!session.poll_freed());
     session.set_history_share(SHARE);
+    assert!(session.poll_freed());
     let usage = session.usage();
     assert!(usage.history <= SHARE as u64, "{usage:?}");
     assert!(usage.history > SHARE as u64 / 2, "{usage:?}");

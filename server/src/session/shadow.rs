@@ -296,13 +296,18 @@ impl Shadow {
     /// Has the history take no more than that from now on; whether lines were dropped for it.
     /// Where the terminal is behind, that holds for what it is fed later too.
     pub(super) fn set_history_share(&mut self, bytes: usize) -> bool {
-        self.terminal.set_history_share(bytes)
+        let before = self.terminal.history_bytes();
+        let dropped = self.terminal.set_history_share(bytes);
+        self.packing.count(before, &self.terminal);
+        dropped
     }
 
     /// When to pack some of the history.
     pub(super) fn pack_due(&self) -> Option<Instant> {
+        // The rest of what was skimmed pushes all of it out.
+        let can_pack = self.terminal.can_pack() && !self.is_hollow;
         let rest = self.last_output.map(|last| last + REST);
-        self.terminal.can_pack().then(|| self.packing.due(rest))
+        can_pack.then(|| self.packing.due(rest))
     }
 
     /// Packs some of the history.
@@ -430,6 +435,20 @@ mod tests {
         assert!(session.shadow.as_it_is().1, "most of it was skimmed");
         session.catch_up(now);
         assert_eq!(difference(&session, &text), None);
+    }
+
+    #[test]
+    fn what_a_flood_pushes_out_is_not_packed() {
+        let now = Instant::now();
+        let mut session = session(now, Journal::unshared().expect("memory"));
+        print(&mut session, now, &flood(200_000));
+        session.catch_up(now);
+        assert!(session.shadow.pack_due().is_some());
+        print(&mut session, now, &flood(5 << 20));
+        assert!(session.shadow.as_it_is().1, "most of it was skimmed");
+        assert_eq!(session.shadow.pack_due(), None);
+        session.catch_up(now);
+        assert!(session.shadow.pack_due().is_some());
     }
 
     #[test]
