@@ -11,7 +11,8 @@ const LINES: &str = "PSESS_HISTORY_LINES";
 /// what a server can leave to the one after it.
 const BYTES: &str = "PSESS_HISTORY_BYTES";
 
-/// Memory of all sessions together: `256M`, `1G`.
+/// Memory of all sessions together: `256M`, `1G`. The copies in the journals, which are not packed,
+/// are not counted.
 const BUDGET: &str = "PSESS_HISTORY_BUDGET";
 
 const DEFAULT_BUDGET: usize = 256 << 20;

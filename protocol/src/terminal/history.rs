@@ -1,9 +1,10 @@
 //! Lines that scrolled off.
 //!
-//! Each is written once, as almost its own replay: text, and below 0x20 a few codes. Soft-wrapped rows are joined into one line, so that whoever gets it wraps it to
-//! its own width. Blocks own what their numbers stand for; the oldest is dropped as a whole. All but
-//! the newest are packed, one at a time, when whoever owns the terminal has a moment for that: of
-//! plain text it takes as long as drawing it did.
+//! Each is written once, as almost its own replay: text, and below 0x20 a few codes. Soft-wrapped
+//! rows are joined into one line, so that whoever gets it wraps it to its own width. Blocks own what
+//! their numbers stand for; the oldest is dropped as a whole. All but the newest are packed, one at a
+//! time, when whoever owns the terminal has a moment for that: of plain text it takes as long as
+//! drawing it did.
 
 use std::collections::VecDeque;
 

@@ -34,8 +34,8 @@ impl Packing {
         }
     }
 
-    /// When the next block is to be packed, if no output comes before `rest`; `None`: it came long
-    /// ago.
+    /// When the next block is to be packed, where a burst is over at `rest` unless more output comes;
+    /// `None`: there was none.
     pub(super) fn due(&self, rest: Option<Instant>) -> Instant {
         let at_rest = self.last + EACH_AT_REST;
         let at_rest = rest.map_or(at_rest, |rest| rest.max(at_rest));
