@@ -94,13 +94,14 @@ impl Login {
                 manager: false,
             };
         }
+        // Who has no account lingers nowhere.
         let user = Account::of_this_process()
             .map(|account| account.name.to_string_lossy().into_owned())
             .unwrap_or_default();
         Self {
             place,
             kills: place == Place::Login && kills(&logind_settings(), &user),
-            lingers: Path::new("/var/lib/systemd/linger").join(&user).exists(),
+            lingers: !user.is_empty() && Path::new("/var/lib/systemd/linger").join(&user).exists(),
             manager: runtime_directory().join("systemd/private").exists() && in_path("systemd-run"),
         }
     }
