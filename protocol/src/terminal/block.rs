@@ -1,27 +1,10 @@
 //! The block of history that is written to: lines as bytes, and what its numbers stand for.
 
 use super::cell::{Cell, Glyph};
+use super::code;
 use super::content::Content;
-use super::legend::{Legend, write_number};
+use super::legend::Legend;
 use super::row::Row;
-
-/// The codes between the text.
-pub(super) mod code {
-    /// A number follows: the block's style of the text from here on.
-    pub(in crate::terminal) const STYLE: u8 = 1;
-    /// A number follows: the block's link of the text from here on.
-    pub(in crate::terminal) const LINK: u8 = 2;
-    /// The rest of the row is erased in the present style.
-    pub(in crate::terminal) const FILL: u8 = 3;
-    /// A byte follows: shell marks (`Row::PROMPT` …), plus 0x20.
-    pub(in crate::terminal) const MARKS: u8 = 4;
-    /// The text from here on was put together under mode 2027.
-    pub(in crate::terminal) const GRAPHEMES: u8 = 5;
-    /// … until here.
-    pub(in crate::terminal) const CHARACTERS: u8 = 6;
-    /// The line ends.
-    pub(in crate::terminal) const END: u8 = b'\n';
-}
 
 /// Some lines.
 #[derive(Debug, Default)]
@@ -177,7 +160,7 @@ impl Writer {
             self.style_numbers[at] = block.legend.add_style(style) + 1;
         }
         block.bytes.push(code::STYLE);
-        write_number(&mut block.bytes, u32::from(self.style_numbers[at]) - 1);
+        code::write_number(&mut block.bytes, u32::from(self.style_numbers[at]) - 1);
     }
 
     #[inline(always)]
@@ -191,7 +174,7 @@ impl Writer {
         self.link = link;
         let number = block.legend.number_of(content.links.get(u32::from(link)));
         block.bytes.push(code::LINK);
-        write_number(&mut block.bytes, number);
+        code::write_number(&mut block.bytes, number);
     }
 }
 

@@ -8,8 +8,9 @@
 
 use std::collections::VecDeque;
 
-use super::block::{Block, Writer, code};
+use super::block::{Block, Writer};
 use super::closed_block::ClosedBlock;
+use super::code;
 use super::content::Content;
 use super::legend::Piece;
 use super::row::Row;

@@ -1,6 +1,6 @@
 //! What the numbers in a block of history stand for: its styles and links.
 
-use super::block::code;
+use super::code;
 use super::link::Link;
 use super::style::Style;
 
@@ -88,13 +88,13 @@ impl Legend {
             rest = &rest[1..];
             match code {
                 code::STYLE => {
-                    let number = read_number(&mut rest);
+                    let number = code::read_number(&mut rest);
                     visit(Piece::Style(
                         self.styles.get(number).copied().unwrap_or_default(),
                     ));
                 }
                 code::LINK => {
-                    let number = read_number(&mut rest);
+                    let number = code::read_number(&mut rest);
                     if let Some(link) = self.links.get(number) {
                         visit(Piece::Link(link));
                     }
@@ -111,27 +111,4 @@ impl Legend {
             }
         }
     }
-}
-
-/// Six bits a byte, all of them at 0x40 and above: no byte of a number looks like a code.
-pub(super) fn write_number(out: &mut Vec<u8>, mut number: u32) {
-    while number >= 0x40 {
-        out.push(0x80 | 0x40 | (number & 0x3f) as u8);
-        number >>= 6;
-    }
-    out.push(0x40 | number as u8);
-}
-
-fn read_number(bytes: &mut &[u8]) -> usize {
-    let mut number = 0;
-    let mut shift = 0;
-    while let [byte, rest @ ..] = *bytes {
-        *bytes = rest;
-        number |= usize::from(byte & 0x3f) << shift;
-        shift = (shift + 6).min(24);
-        if byte & 0x80 == 0 {
-            break;
-        }
-    }
-    number
 }

@@ -6,6 +6,7 @@ mod block;
 mod cell;
 mod charset;
 mod closed_block;
+mod code;
 mod colors;
 mod content;
 mod control;
