@@ -1,16 +1,14 @@
-//! The command line: what is common to all commands, and their list. Each command's own flags
-//! stand in its file below `commands`.
+//! The command line: all commands. Those flags that each has stand in its file below `commands`, those
+//! that all have in `global_flags`.
 
-use std::path::PathBuf;
-
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
     attach, completions, config, detach, doctor, env, forget, kill, list, man, new, probe, rename,
     server, why,
 };
-use crate::config::SshFlags;
 use crate::deferred::Deferred;
+use crate::global_flags::GlobalFlags;
 
 /// Terminal sessions that outlive their connection, over plain ssh
 #[derive(Debug, Parser)]
@@ -69,46 +67,6 @@ impl Cli {
     pub fn of_this_process() -> Self {
         clap_complete::env::CompleteEnv::with_factory(Self::command).complete();
         Self::parse()
-    }
-}
-
-/// Flags of all commands.
-#[derive(Args, Clone, Debug)]
-pub struct GlobalFlags {
-    /// The ssh command to reach HOST with, such as 'ssh -p 2222 -F file'
-    #[arg(
-        long,
-        global = true,
-        value_name = "COMMAND",
-        help_heading = "Reaching a machine"
-    )]
-    pub ssh: Option<String>,
-    /// An option for ssh, as in its own -o; may be repeated
-    #[arg(
-        short = 'o',
-        global = true,
-        value_name = "OPTION",
-        help_heading = "Reaching a machine"
-    )]
-    pub option: Vec<String>,
-    /// The configuration file
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        help_heading = "Reaching a machine"
-    )]
-    pub config: Option<PathBuf>,
-}
-
-impl GlobalFlags {
-    /// What concerns ssh.
-    #[must_use]
-    pub fn ssh_flags(&self) -> SshFlags {
-        SshFlags {
-            ssh: self.ssh.clone(),
-            options: self.option.clone(),
-        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod dialling;
 pub mod doctor;
 pub mod environment;
 pub mod error;
+pub mod global_flags;
 pub mod greeting;
 pub mod handshake;
 pub mod held_string;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::broken_pipe;
-use crate::cli::GlobalFlags;
 use crate::config::Sources;
+use crate::global_flags::GlobalFlags;
 use crate::standard_output::StandardOutput;
 
 /// Flags of `psess config`.

@@ -28,11 +28,12 @@ use psess_protocol::identity::SessionId;
 use psess_protocol::message::Target;
 
 use crate::address::Address;
-use crate::cli::{Cli, Command, GlobalFlags};
+use crate::cli::{Cli, Command};
 use crate::config::{Config, SshFlags};
 use crate::conversation::Conversation;
 use crate::deferred::Deferred;
 use crate::error::{CommandError, USAGE};
+use crate::global_flags::GlobalFlags;
 use crate::transport::Transport;
 
 /// The variable that names the session in which a process runs, by the name that it began with.
