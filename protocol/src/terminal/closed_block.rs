@@ -65,15 +65,6 @@ impl ClosedBlock {
         }
     }
 
-    /// Bytes of memory.
-    pub(super) fn size(&self) -> usize {
-        let text = match &self.text {
-            Text::Plain(bytes) => bytes.len(),
-            Text::Packed(packed) => packed.size(),
-        };
-        text + self.legend.size()
-    }
-
     /// Bytes of memory before it was packed.
     pub(super) fn plain_size(&self) -> usize {
         let text = match &self.text {
@@ -81,6 +72,14 @@ impl ClosedBlock {
             Text::Packed(packed) => packed.length(),
         };
         text + self.legend.size()
+    }
+
+    /// How much less it takes since it is packed.
+    pub(super) fn saved_bytes(&self) -> usize {
+        match &self.text {
+            Text::Plain(_) => 0,
+            Text::Packed(packed) => packed.length() - packed.size(),
+        }
     }
 
     /// Line ends in it.
@@ -108,5 +107,17 @@ impl ClosedBlock {
             }
         };
         self.legend.visit_lines(bytes, skip, visit);
+    }
+}
+
+#[cfg(test)]
+impl ClosedBlock {
+    /// Bytes of memory.
+    pub(super) fn size(&self) -> usize {
+        let text = match &self.text {
+            Text::Plain(bytes) => bytes.len(),
+            Text::Packed(packed) => packed.size(),
+        };
+        text + self.legend.size()
     }
 }

@@ -31,10 +31,10 @@ pub(super) struct History {
     lines: usize,
     /// Lines of the first block that are too many.
     skipped: usize,
-    /// Memory of all blocks.
-    bytes: usize,
-    /// The same if none were packed.
+    /// Memory of all blocks if none were packed.
     plain_bytes: usize,
+    /// How much less those that are packed take.
+    saved_bytes: usize,
     limit_lines: usize,
     /// Of plain bytes: a replay is about as long, however small they can be packed.
     limit_bytes: usize,
@@ -59,8 +59,8 @@ impl History {
             newest: None,
             lines: 0,
             skipped: 0,
-            bytes: 0,
             plain_bytes: 0,
+            saved_bytes: 0,
             limit_lines: limits.history_lines as usize,
             limit_bytes: limits.history_bytes,
             share_bytes: usize::MAX,
@@ -102,7 +102,7 @@ impl History {
 
     /// Bytes of memory that the lines take.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.plain_bytes - self.saved_bytes
     }
 
     pub(super) fn clear(&mut self) {
@@ -111,8 +111,8 @@ impl History {
         self.newest = None;
         self.lines = 0;
         self.skipped = 0;
-        self.bytes = 0;
         self.plain_bytes = 0;
+        self.saved_bytes = 0;
         self.open = false;
         self.writer = Writer::default();
     }
@@ -140,9 +140,7 @@ impl History {
         let block = self.newest.get_or_insert_default();
         let before = block.size();
         self.writer.write_row(block, row, wide_next, content);
-        let added = block.size() - before;
-        self.bytes += added;
-        self.plain_bytes += added;
+        self.plain_bytes += block.size() - before;
         self.open = true;
         self.short = wide_next && row.cells().last().is_some_and(|cell| cell.is_empty());
         self.drop_oldest();
@@ -152,7 +150,6 @@ impl History {
         if let Some(block) = &mut self.newest {
             block.bytes.push(code::END);
             block.lines += 1;
-            self.bytes += 1;
             self.plain_bytes += 1;
         }
         self.lines += 1;
@@ -186,7 +183,7 @@ impl History {
             self.drop_block_with_lines();
         }
         // What can be packed is not dropped yet.
-        while self.bytes > self.share_bytes && !self.closed.is_empty() {
+        while self.bytes() > self.share_bytes && !self.closed.is_empty() {
             if self.can_pack() {
                 self.pack();
             } else {
@@ -205,8 +202,8 @@ impl History {
     fn drop_block(&mut self) -> usize {
         let block = self.closed.pop_front().expect("there is one");
         self.packed = self.packed.saturating_sub(1);
-        self.bytes -= block.size();
         self.plain_bytes -= block.plain_size();
+        self.saved_bytes -= block.saved_bytes();
         block.lines()
     }
 
@@ -218,9 +215,8 @@ impl History {
     /// Makes one block smaller, if it can be.
     pub(super) fn pack(&mut self) {
         if let Some(block) = self.closed.get_mut(self.packed) {
-            self.bytes -= block.size();
             block.pack();
-            self.bytes += block.size();
+            self.saved_bytes += block.saved_bytes();
             self.packed += 1;
         }
     }
@@ -288,7 +284,6 @@ impl History {
         block.legend.visit(&block.bytes[start..], visit);
         block.bytes.truncate(start);
         let left = if start > 0 { block.size() } else { 0 };
-        self.bytes -= before - left;
         self.plain_bytes -= before - left;
         self.open = false;
         self.short = false;
@@ -300,7 +295,7 @@ impl History {
         self.writer = Writer::default();
         self.newest = self.closed.pop_back().map(|block| {
             self.packed = self.packed.min(self.closed.len());
-            self.bytes += block.plain_size() - block.size();
+            self.saved_bytes -= block.saved_bytes();
             block.reopen()
         });
         if self.newest.is_none() {
@@ -318,7 +313,7 @@ impl History {
     pub(super) fn check_bytes(&self) {
         let newest = self.newest.as_ref().map_or(0, Block::size);
         let bytes: usize = self.closed.iter().map(ClosedBlock::size).sum();
-        assert_eq!(self.bytes, bytes + newest);
+        assert_eq!(self.bytes(), bytes + newest);
         let plain: usize = self.closed.iter().map(ClosedBlock::plain_size).sum();
         assert_eq!(self.plain_bytes, plain + newest);
         let lines: usize = self.closed.iter().map(ClosedBlock::lines).sum();
