@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use psess_protocol::codec::{self, CodecError};
@@ -14,7 +15,7 @@ use psess_protocol::identity::Generation;
 use psess_protocol::message::ClientMessage;
 use psess_protocol::offset::{InputOffset, Offset};
 
-use crate::lending::Lending;
+use crate::lending::{Lending, LentPty};
 use crate::transport::end::PipeEnd;
 use crate::transport::local_address;
 use crate::transport::pipe::Pipe;
@@ -108,10 +109,10 @@ impl Connection {
         self.lending.as_mut()?.written()
     }
 
-    /// Writes typed bytes straight to the session's pty, where that is lent to us: how many it took.
-    pub fn type_in(&mut self, typed: &[u8]) -> usize {
-        let lending = self.lending.as_mut();
-        lending.map_or(0, |lending| lending.type_in(typed))
+    /// The session's pty, where that is lent to us.
+    #[must_use]
+    pub fn lent_pty(&self) -> Option<&Arc<LentPty>> {
+        self.lending.as_ref()?.pty()
     }
 
     /// Takes the user's terminal back: the server writes no more to it.

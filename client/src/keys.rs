@@ -36,6 +36,19 @@ impl DetachKey {
         self.0.is_some()
     }
 
+    /// Whether what was typed is for the program, all of it, and so is whatever comes after it: where
+    /// a [`KeyScanner`] that is at rest would only pass it on. Cursor and function keys are among
+    /// it, as xterm sends them (ctlseqs, "PC-Style Function Keys"), but not all that would pass.
+    #[must_use]
+    pub fn passes(self, typed: &[u8]) -> bool {
+        match typed {
+            [ESC, b'[' | b'O', b'A'..=b'Z'] => true,
+            _ => typed
+                .iter()
+                .all(|byte| *byte != ESC && Some(*byte) != self.control()),
+        }
+    }
+
     /// The control character that it types on a terminal in its ordinary mode.
     fn control(self) -> Option<u8> {
         match self.0? {
@@ -154,6 +167,12 @@ impl KeyScanner {
             self.held_since.get_or_insert(now);
         }
         false
+    }
+
+    /// Whether nothing that was typed so far matters for what comes next.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.sequence.is_empty() && self.pressed.is_none() && self.paste.is_none()
     }
 
     /// When to call [`KeyScanner::handle_timeout`].
@@ -357,6 +376,35 @@ mod tests {
             b"\x1b[92;5;92u",
             b"\x1b[27;5;92~",
         ]
+    }
+
+    #[test]
+    fn what_passes_anyway_is_known_without_a_scan() {
+        let bytes = [b'a', b'A', b'[', b'O', b'u', b'~', b'2', ESC, 0x1c, 0];
+        let now = Instant::now();
+        let mut passing = 0;
+        for number in 0..bytes.len().pow(4) {
+            let digit = |place: u32| bytes[number / bytes.len().pow(place) % bytes.len()];
+            let typed = [digit(0), digit(1), digit(2), digit(3)];
+            for (key, length) in [
+                ("ctrl-\\", 4),
+                ("ctrl-\\", 3),
+                ("ctrl-space", 1),
+                ("none", 2),
+            ] {
+                let (key, typed) = (key.parse::<DetachKey>().expect("a key"), &typed[..length]);
+                if key.passes(typed) {
+                    let mut scanner = KeyScanner::new(key);
+                    let mut out = Vec::new();
+                    assert!(!scanner.scan(now, typed, &mut out), "{typed:?}");
+                    assert!(scanner.is_at_rest(), "{typed:?}");
+                    assert_eq!(out, typed);
+                    passing += 1;
+                }
+            }
+        }
+        assert!(passing > 10_000, "{passing}");
+        assert!(DetachKey::default().passes(b"\x1b[A"));
     }
 
     #[test]

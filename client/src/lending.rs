@@ -4,15 +4,18 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
-use psess_protocol::lending::{PASS, Ring};
+use psess_protocol::lending::Ring;
 use psess_protocol::offset::Offset;
 use rustix::fs::{SeekFrom, seek};
-use rustix::io::{Errno, pread, write};
+use rustix::io::write;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+
+use crate::note::Note;
 
 /// A terminal that is lent. Dropping it takes the terminal back.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub struct Lending {
 struct Loan {
     progress: Progress,
     /// The session's pty, where this client may write to it.
-    pty: Option<OwnedFd>,
+    pty: Option<Arc<LentPty>>,
 }
 
 /// How far the server is: see [`psess_protocol::lending`].
@@ -35,21 +38,38 @@ struct Loan {
 struct Progress {
     ring: Ring,
     log: OwnedFd,
-    note: OwnedFd,
+    note: Arc<Note>,
 }
 
-impl Progress {
-    /// The position that was noted last.
-    fn noted(&self) -> Option<Offset> {
-        let mut noted = [0; 8];
-        let read = pread(&self.note, &mut noted, 0);
-        (read == Ok(noted.len())).then(|| Offset(u64::from_le_bytes(noted)))
+/// A session's pty that the server lent us: to be dropped with its connection, or programs are not
+/// hung up on.
+#[derive(Debug)]
+pub struct LentPty {
+    pty: OwnedFd,
+    note: Arc<Note>,
+}
+
+impl LentPty {
+    /// A pty, and the note that says whether keys may go there.
+    pub(crate) fn new(pty: OwnedFd, note: Arc<Note>) -> Self {
+        Self { pty, note }
     }
 
     /// Whether keys may pass the server by.
-    fn lets_pass(&self) -> bool {
-        let mut word = [0];
-        pread(&self.note, &mut word, PASS) == Ok(1) && word == [1]
+    #[must_use]
+    pub fn lets_pass(&self) -> bool {
+        self.note.lets_pass()
+    }
+
+    /// Writes typed bytes to the pty, if they may pass the server by: how many it took.
+    #[must_use]
+    pub fn type_in(&self, typed: &[u8]) -> usize {
+        if !self.lets_pass() {
+            return 0;
+        }
+        // What it does not take the server gets: it waits for a program that does not read, and
+        // knows what to do where there is none.
+        write(&self.pty, typed).unwrap_or_default()
     }
 }
 
@@ -84,11 +104,11 @@ impl Lending {
             self.loan = receive(self.socket.as_fd());
         }
         let progress = &self.loan.as_ref()?.progress;
-        let mut noted = progress.noted()?;
+        let mut noted = progress.note.position()?;
         loop {
             let place = seek(&progress.log, SeekFrom::Current(0)).ok()?;
             // The server may have gone around the ring in between.
-            let again = progress.noted()?;
+            let again = progress.note.position()?;
             if again == noted {
                 return Some(progress.ring.written(noted, place));
             }
@@ -96,22 +116,10 @@ impl Lending {
         }
     }
 
-    /// Writes typed bytes to the pty, if that is lent and they may pass the server by: how many it took.
-    pub fn type_in(&mut self, typed: &[u8]) -> usize {
-        let loan = self.loan.as_mut();
-        let Some(loan) = loan.filter(|loan| loan.progress.lets_pass()) else {
-            return 0;
-        };
-        let written = loan.pty.as_ref().map(|pty| write(pty, typed));
-        match written {
-            Some(Ok(count)) => count,
-            // The program does not read, which is for the server to wait for.
-            Some(Err(Errno::AGAIN | Errno::INTR)) | None => 0,
-            Some(Err(_)) => {
-                loan.pty = None;
-                0
-            }
-        }
+    /// The session's pty, if that is lent.
+    #[must_use]
+    pub fn pty(&self) -> Option<&Arc<LentPty>> {
+        self.loan.as_ref()?.pty.as_ref()
     }
 }
 
@@ -131,6 +139,8 @@ fn receive(socket: BorrowedFd<'_>) -> Option<Loan> {
     let mut descriptors = descriptors.into_iter();
     let (log, note, pty) = (descriptors.next()?, descriptors.next()?, descriptors.next());
     let ring = Ring::decode(&ring).filter(|_| received.bytes == Ring::ENCODED)?;
+    let note = Arc::new(Note::new(note).ok()?);
+    let pty = pty.map(|pty| Arc::new(LentPty::new(pty, note.clone())));
     let progress = Progress { ring, log, note };
     Some(Loan { progress, pty })
 }

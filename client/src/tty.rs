@@ -1,6 +1,7 @@
 //! The user's terminal as a stream of bytes: typed ones in, shown ones out, neither ever
 //! blocking. Modes are the business of `terminal`.
 
+use std::future::pending;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -14,10 +15,14 @@ use rustix::termios;
 #[derive(Debug)]
 pub struct Tty {
     /// What was typed.
-    pub typed: Source,
+    pub typed: Typed,
     /// What is shown.
     pub shown: Sink,
 }
+
+/// What was typed, while we listen for it.
+#[derive(Debug, Default)]
+pub struct Typed(Option<Source>);
 
 impl Tty {
     /// Opens the controlling terminal, or the one on stdin where there is none.
@@ -32,24 +37,32 @@ impl Tty {
             open(&name)
         })?;
         Ok(Self {
-            shown: Sink::new(fd.try_clone()?)?,
-            typed: Source::new(fd)?,
+            shown: Sink::new(fd)?,
+            typed: Typed::default(),
         })
+    }
+
+    /// From now on `typed` gets what is typed.
+    ///
+    /// # Errors
+    /// When descriptors run out.
+    pub fn listen(&mut self) -> io::Result<()> {
+        if self.typed.0.is_none() {
+            let terminal = self.as_fd().try_clone_to_owned()?;
+            self.typed.0 = Some(Source::new(terminal)?);
+        }
+        Ok(())
+    }
+
+    /// Leaves what is typed to another reader: nobody is woken here for it.
+    pub fn stop_listening(&mut self) {
+        self.typed = Typed::default();
     }
 
     /// Its size, 24 × 80 when it does not know.
     #[must_use]
     pub fn size(&self) -> Size {
-        match termios::tcgetwinsize(self) {
-            Ok(size) if size.ws_row > 0 && size.ws_col > 0 => Size {
-                rows: size.ws_row,
-                columns: size.ws_col,
-                pixel_width: size.ws_xpixel,
-                pixel_height: size.ws_ypixel,
-            }
-            .clamped(),
-            Ok(_) | Err(_) => Size::default(),
-        }
+        size(self.as_fd())
     }
 
     /// Drops what was written to it and is not shown yet, as the kernel does at Ctrl-C on a terminal
@@ -68,9 +81,38 @@ impl Tty {
     }
 }
 
+impl Typed {
+    /// Reads it, once there is something, while we listen; 0 where the terminal is gone. May be
+    /// dropped without loss.
+    ///
+    /// # Errors
+    /// As read(2), but for `WouldBlock`.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.0 {
+            Some(source) => source.read(buffer).await,
+            None => pending().await,
+        }
+    }
+}
+
 impl AsFd for Tty {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.typed.as_fd()
+        self.shown.as_fd()
+    }
+}
+
+/// A terminal's size, 24 × 80 when it does not know.
+#[must_use]
+pub fn size(terminal: BorrowedFd<'_>) -> Size {
+    match termios::tcgetwinsize(terminal) {
+        Ok(size) if size.ws_row > 0 && size.ws_col > 0 => Size {
+            rows: size.ws_row,
+            columns: size.ws_col,
+            pixel_width: size.ws_xpixel,
+            pixel_height: size.ws_ypixel,
+        }
+        .clamped(),
+        Ok(_) | Err(_) => Size::default(),
     }
 }
 
@@ -91,9 +133,11 @@ mod tests {
         let path = ptsname(&window, Vec::new()).expect("its name");
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
         let fd = rustix::fs::open(&path, flags, Mode::empty()).expect("its terminal");
-        let shown = Sink::new(fd.try_clone().expect("a descriptor")).expect("a sink");
-        let typed = Source::new(fd).expect("a source");
-        let mut tty = Tty { typed, shown };
+        let shown = Sink::new(fd).expect("a sink");
+        let mut tty = Tty {
+            typed: Typed::default(),
+            shown,
+        };
 
         let mut cx = Context::from_waker(Waker::noop());
         while tty.shown.poll_write(&mut cx, &[b'x'; 4096]).is_ready() {}

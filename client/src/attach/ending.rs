@@ -37,6 +37,7 @@ impl AttachedClient {
 
     /// Shows what is left to show, and gives the terminal back.
     pub(super) async fn leave(&mut self) {
+        self.shortcut.close();
         for connection in &mut self.connections {
             connection.flush();
             connection.take_back();

@@ -33,15 +33,13 @@ use crate::doctor::recorder::Recorder;
 use crate::keys::{DetachKey, KeyScanner};
 use crate::line_rate;
 use crate::network_watch::NetworkWatch;
+use crate::shortcut::{Shortcut, TYPED_BYTES, Told};
 use crate::signals::{Signalled, Signals};
 use crate::terminal::RawTerminal;
 use crate::transport::Transport;
 use crate::tty::Tty;
 use warnings::Warnings;
 use watching::Watching;
-
-/// What is read from the user's terminal at once: more than a tty ever gives.
-const TYPED_BYTES: usize = 4096;
 
 /// How often the link's figures are shown anew.
 const STATS_APART: Duration = Duration::from_secs(1);
@@ -138,15 +136,17 @@ struct AttachedClient {
     may_exist: bool,
     link: Link,
     tty: Tty,
+    /// What is typed while nothing else goes on.
+    shortcut: Shortcut,
     raw: Option<RawTerminal>,
     screen: AttachedScreen,
+    detach_key: DetachKey,
     keys: KeyScanner,
     connections: Vec<Connection>,
     dials: Dials,
     network: Option<NetworkWatch>,
     /// Until when a change of the network may be followed by others.
     network_settles: Option<Instant>,
-    leave_key: String,
     stats: bool,
     idle_detach: Option<Duration>,
     last_key: Instant,
@@ -165,6 +165,7 @@ struct AttachedClient {
 /// What woke the main loop.
 enum Wake {
     Typed(io::Result<usize>),
+    Told(Told),
     Received(Generation, io::Result<usize>),
     Written(io::Result<usize>),
     Dialled(Generation, Box<Result<Dialled, DialFailed>>),
@@ -218,7 +219,6 @@ impl AttachedClient {
         let watching = Watching::new(options.read_only);
         Ok(Self {
             screen: AttachedScreen::new(tty.size(), !is_local || watching.is_on()),
-            leave_key: options.detach_key.to_string(),
             stats: options.stats && !is_local,
             idle_detach: options.idle_detach,
             last_key: Instant::now(),
@@ -228,7 +228,9 @@ impl AttachedClient {
             may_exist,
             link,
             tty,
+            shortcut: Shortcut::new().context("cannot wait for keys")?,
             raw: None,
+            detach_key: options.detach_key,
             keys: KeyScanner::new(options.detach_key),
             connections: Vec::new(),
             dials: Dials::default(),
@@ -260,6 +262,9 @@ impl AttachedClient {
             if let Some(end) = self.end.take() {
                 return Ok(end);
             }
+            if self.tend_shortcut(now)? {
+                continue;
+            }
             let due = self.link.poll_timeout(now).map(|due| due.max(now));
             let wake = self.wait(now, &mut typed).await;
             let now = Instant::now();
@@ -272,6 +277,7 @@ impl AttachedClient {
                 }
                 Wake::Signalled(Signalled::Leave(signal)) => self.leave_by(now, signal),
                 Wake::Typed(Ok(count)) => self.handle_typed(now, &typed[..count]),
+                Wake::Told(told) => self.handle_told(now, told),
                 Wake::Received(generation, result) => self.handle_received(now, generation, result),
                 Wake::Written(Ok(count)) => self.handle_written(count),
                 Wake::Dialled(generation, result) => {
@@ -310,6 +316,7 @@ impl AttachedClient {
         let has_room = !may_wait || self.link.input_room() >= TYPED_BYTES;
         let Self {
             tty,
+            shortcut,
             screen,
             connections,
             dials,
@@ -323,6 +330,7 @@ impl AttachedClient {
             biased;
             // A key before all others: they take their time to say that they have nothing.
             result = tty.typed.read(typed), if !asks && has_room => Wake::Typed(result),
+            told = shortcut.next() => Wake::Told(told),
             // Ctrl-C at ssh's questions ends ssh as well: that it was the user comes first.
             signalled = signals.next() => Wake::Signalled(signalled),
             received = run_last(connections) => Wake::Received(received.0, received.1),

@@ -1,13 +1,19 @@
 //! The user's side: keys, and what the terminal takes.
 
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use psess_protocol::link::State;
+use psess_protocol::stop_keys;
 
 use super::AttachedClient;
 use crate::banner;
 use crate::doctor::cut::Cut;
+use crate::lending::LentPty;
+use crate::shortcut::{KEY_BYTES, Told, Way};
 use crate::terminal::RawTerminal;
 
 /// After so long without contact the user is told why, once there is contact again: shorter ones
@@ -16,9 +22,6 @@ const WORTH_A_REASON: Duration = Duration::from_secs(30);
 
 /// How long that stays when no key is pressed.
 const REASON_SHOWN: Duration = Duration::from_secs(60);
-
-/// The longest that a terminal sends for a key, or for a few that are hit at once.
-const KEY_BYTES: usize = 64;
 
 impl AttachedClient {
     pub(super) fn handle_typed(&mut self, now: Instant, typed: &[u8]) {
@@ -43,10 +46,12 @@ impl AttachedClient {
         let line = match &banner {
             Some(banner) => {
                 let columns = self.screen.size().columns;
-                Some(banner::text(banner, &self.leave_key, columns))
+                Some(banner::text(banner, &self.detach_key.to_string(), columns))
             }
             None if self.reason.is_some() => self.reason.as_ref().map(|(_, text)| text.clone()),
-            None if self.watching.poll_timeout().is_some() => self.watching.banner(&self.leave_key),
+            None if self.watching.poll_timeout().is_some() => {
+                self.watching.banner(&self.detach_key.to_string())
+            }
             None if self.stats && self.link.state() == State::Live => {
                 Some(banner::stats(&self.link.stats(now)))
             }
@@ -85,7 +90,8 @@ impl AttachedClient {
     pub(super) fn handle_keys(&mut self, now: Instant, passed: &[u8], detach: bool) {
         let typed = self.type_in(passed);
         if typed > 0 {
-            self.link.handle_typed_past(now, &passed[..typed]);
+            let stops = stop_keys::are_in(&passed[..typed]);
+            self.link.handle_typed_past(now, stops);
         }
         if typed < passed.len() {
             self.link.handle_typed(now, &passed[typed..]);
@@ -99,11 +105,63 @@ impl AttachedClient {
     /// pasted goes through the server, as the program may not read it for long.
     fn type_in(&mut self, passed: &[u8]) -> usize {
         let is_key = (1..=KEY_BYTES).contains(&passed.len());
-        match self.connections.last_mut() {
-            Some(connection) if is_key && self.link.is_passable(connection.generation) => {
-                connection.type_in(passed)
-            }
+        match self.lent_pty() {
+            Some(pty) if is_key => pty.type_in(passed),
             Some(_) | None => 0,
+        }
+    }
+
+    /// The session's pty, where keys overtake nothing on the way there.
+    fn lent_pty(&self) -> Option<&Arc<LentPty>> {
+        let connection = self.connections.last()?;
+        let pty = connection.lent_pty()?;
+        self.link.is_passable(connection.generation).then_some(pty)
+    }
+
+    /// Where plain keys may go that nothing here needs to know of before.
+    fn way(&self) -> Option<Way> {
+        let says_nothing = self.warnings.poll_timeout().is_none() && self.reason.is_none();
+        let is_idle = says_nothing && self.keys.is_at_rest() && self.raw.is_some();
+        let pty = self.lent_pty()?;
+        (is_idle && pty.lets_pass()).then(|| Way {
+            pty: pty.clone(),
+            size: self.screen.size(),
+            detach_key: self.detach_key,
+        })
+    }
+
+    /// Has keys take the shortcut while they may, and listens for them otherwise. Whether there was
+    /// something to be told at its end.
+    pub(super) fn tend_shortcut(&mut self, now: Instant) -> anyhow::Result<bool> {
+        let way = self.way();
+        if self.shortcut.is_open() {
+            if way.is_some() {
+                return Ok(false);
+            }
+            self.shortcut.close();
+        } else if let Some(way) = way {
+            self.tty.stop_listening();
+            if self.shortcut.open(self.tty.as_fd(), way).is_ok() {
+                return Ok(false);
+            }
+        }
+        let mut was_told = false;
+        while let Some(told) = self.shortcut.poll() {
+            self.handle_told(now, told);
+            was_told = true;
+        }
+        self.tty.listen().context("cannot wait for keys")?;
+        Ok(was_told)
+    }
+
+    pub(super) fn handle_told(&mut self, now: Instant, told: Told) {
+        match told {
+            Told::Passed { stops } => {
+                self.last_key = now;
+                self.link.handle_typed_past(now, stops);
+            }
+            Told::Typed(Ok(typed)) if !typed.is_empty() => self.handle_typed(now, &typed),
+            Told::Typed(_) => self.leave_by(now, libc::SIGHUP),
         }
     }
 

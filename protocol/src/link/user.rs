@@ -10,7 +10,6 @@ use crate::identity::Generation;
 use crate::message::{ClientMessage, DetachReason};
 use crate::offset::Offset;
 use crate::size::Size;
-use crate::stop_keys;
 
 impl Link {
     /// The user typed, the detach key taken out. What does not fit any more is lost, and the
@@ -43,11 +42,12 @@ impl Link {
         is_live && is_settled && !self.request.read_only && self.leaving.is_none()
     }
 
-    /// The user typed, and the pty got it past the connection: see [`Link::is_passable`].
-    pub fn handle_typed_past(&mut self, now: Instant, typed: &[u8]) {
+    /// The user typed, and the pty got it past the connection: see [`Link::is_passable`]. Whether
+    /// that was to stop the program.
+    pub fn handle_typed_past(&mut self, now: Instant, stops: bool) {
         self.last_typed = Some(now);
         self.last_kept = Some(now);
-        match stop_keys::are_in(typed) {
+        match stops {
             true => self.tell_typed(true),
             false => {
                 let due = now + self.timing.typed_apart;

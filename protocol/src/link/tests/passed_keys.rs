@@ -44,14 +44,14 @@ fn the_server_is_told_at_once_of_keys_that_stop_and_later_of_others() {
     let told = |stops| Action::Send(Generation(1), ClientMessage::Typed { stops });
     let mut bench = Bench::live(Reach::Local);
     bench.actions();
-    bench.link.handle_typed_past(bench.now, b"k");
-    bench.link.handle_typed_past(bench.now, b"l");
+    bench.link.handle_typed_past(bench.now, false);
+    bench.link.handle_typed_past(bench.now, false);
     assert_eq!(bench.actions(), []);
     let due = bench.now + Timing::default().typed_apart;
     assert_eq!(bench.link.poll_timeout(bench.now), Some(due));
     assert_eq!(bench.run(1), [(0, told(false))]);
-    bench.link.handle_typed_past(bench.now, b"k");
-    bench.link.handle_typed_past(bench.now, b"\x03");
+    bench.link.handle_typed_past(bench.now, false);
+    bench.link.handle_typed_past(bench.now, true);
     assert_eq!(bench.actions(), [told(true)]);
     assert_eq!(bench.run(1), [], "once");
 }
