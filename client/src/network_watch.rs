@@ -101,9 +101,8 @@ mod linux {
         let Some(fd) = fd else {
             return std::future::pending().await;
         };
-        let mut buffer = [0; 4096];
-        let mut swallow = |fd: BorrowedFd<'_>| {
-            let mut anything = false;
+        let swallow = |fd: BorrowedFd<'_>| {
+            let (mut buffer, mut anything) = ([0; 4096], false);
             // ECANCELED: the clock was set. ENOBUFS: there were too many changes to tell.
             while let Ok(1..) | Err(Errno::CANCELED | Errno::NOBUFS | Errno::INTR) =
                 rustix::io::read(fd, &mut buffer)
@@ -112,7 +111,7 @@ mod linux {
             }
             anything.then_some(()).ok_or_else(|| Errno::AGAIN.into())
         };
-        if poll_fn(|context| fd.poll_io(context, &mut swallow))
+        if poll_fn(|context| fd.poll_io(context, swallow))
             .await
             .is_err()
         {

@@ -46,6 +46,7 @@ impl Signals {
     /// Waits for the next one. May be dropped without loss.
     pub async fn next(&mut self) -> Signalled {
         tokio::select! {
+            biased;
             _ = self.resized.recv() => Signalled::Resized,
             _ = self.continued.recv() => Signalled::Continued,
             _ = self.hung_up.recv() => Signalled::Leave(libc::SIGHUP),

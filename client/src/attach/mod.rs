@@ -259,6 +259,8 @@ impl AttachedClient {
             }
             self.write_to_terminal();
             self.act(now)?;
+            // At once: what is looked at before we sleep is much, beside what a key has come through.
+            self.connections.iter_mut().for_each(Connection::flush);
             if let Some(end) = self.end.take() {
                 return Ok(end);
             }
@@ -328,12 +330,12 @@ impl AttachedClient {
         } = self;
         tokio::select! {
             biased;
-            // A key before all others: they take their time to say that they have nothing.
+            // Keys and output before all others: these take their time to say that they have nothing.
             result = tty.typed.read(typed), if !asks && has_room => Wake::Typed(result),
             told = shortcut.next() => Wake::Told(told),
+            received = run_last(connections) => Wake::Received(received.0, received.1),
             // Ctrl-C at ssh's questions ends ssh as well: that it was the user comes first.
             signalled = signals.next() => Wake::Signalled(signalled),
-            received = run_last(connections) => Wake::Received(received.0, received.1),
             result = tty.shown.write(screen.queue().pending()), if !screen.queue().is_empty() => {
                 Wake::Written(result)
             }
