@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use psess_harness::{Process, Screen, Signal, Terminal, World, eventually};
+use psess_harness::{Process, Screen, Signal, Terminal, World, eventually, eventually_within};
 
-use crate::{attach, world};
+use crate::{LONG, attach, world};
 
 /// Prints numbered lines as fast as it can, once it is told to.
 fn flood(world: &World, lines: u64) -> Terminal {
@@ -27,7 +27,7 @@ fn last_number(screen: &mut Screen) -> Option<u64> {
 }
 
 fn wait_for_number(terminal: &Terminal, number: u64) {
-    terminal.wait_for(&format!("line {number}"), |screen| {
+    terminal.wait_within(LONG, &format!("line {number}"), |screen| {
         last_number(screen).filter(|last| *last >= number)
     });
 }
@@ -100,14 +100,15 @@ fn what_is_plain_and_what_is_not_come_in_their_order() {
 
 #[test]
 fn a_stopped_client_holds_up_neither_the_program_nor_others() {
+    const LINES: u64 = 1_000_000;
     let world = world();
-    let terminal = flood(&world, 3_000_000);
+    let terminal = flood(&world, LINES);
     wait_for_number(&terminal, 100_000);
     terminal.process().signal(Signal::STOP);
     let other = world.open(["attach", "flood", "--history", "none"]);
-    wait_for_number(&other, 3_000_000);
+    wait_for_number(&other, LINES);
     terminal.process().signal(Signal::CONT);
-    wait_for_number(&terminal, 3_000_000);
+    wait_for_number(&terminal, LINES);
 }
 
 #[test]
@@ -203,7 +204,7 @@ fn a_server_that_stood_still_writes_nothing_to_a_terminal_that_was_left() {
     wait_for_number(&terminal, 1000);
     // So that the server is not in the middle of writing when it is stopped.
     terminal.stall(true);
-    eventually("all is printed", || printed.exists().then_some(()));
+    eventually_within(LONG, "all is printed", || printed.exists().then_some(()));
     let server = world.role("server").pop().expect("a server runs");
     server.signal(Signal::STOP);
     terminal.stall(false);
