@@ -274,10 +274,24 @@ fn wait_for_typed(file: &Path, expected: &str) {
     assert!(typed == expected, "something else was typed");
 }
 
+/// Waits until what server and client tell each other when one attaches has arrived: from then on
+/// keys need no server.
+fn wait_until_keys_pass(world: &World, terminal: &Terminal) {
+    // A list is asked for by another connection, and answered when the session is done with this.
+    eventually("the server knows of the client", || {
+        world.succeed(["list"]).contains(" attached ").then_some(())
+    });
+    let client = terminal.process();
+    eventually("the client has read all there is", || {
+        client.status("State")?.starts_with('S').then_some(())
+    });
+}
+
 #[test]
 fn keys_reach_the_program_past_a_server_that_stands_still() {
     let world = world();
     let (terminal, typed) = typist(&world);
+    wait_until_keys_pass(&world, &terminal);
     let server = world.role("server").pop().expect("a server runs");
     server.signal(Signal::STOP);
     terminal.type_keys("k");
