@@ -382,7 +382,7 @@ fn each_key_comes_with_the_size_of_the_terminal_that_it_was_typed_on() {
 fn sizes(world: &World) -> Terminal {
     // Between two reads bash lets the terminal echo.
     let script =
-        "stty -echo; echo ready; while read -rsn1 key; do echo \"$key: $(stty size)\"; done";
+        "stty -echo; echo ready; while read -rsn1 key; do echo \"$key: $(stty size).\"; done";
     let terminal = world.open(["new", "sizes", "--", "bash", "-c", script]);
     terminal.wait_for_text("ready");
     terminal.settle();
@@ -395,7 +395,7 @@ fn size_at(terminal: &Terminal, key: char) -> String {
     terminal.wait_for("an answer", |screen| {
         let rows = screen.rows();
         let answer = rows.iter().find_map(|row| row.strip_prefix(&start))?;
-        Some(answer.to_owned())
+        Some(answer.strip_suffix('.')?.to_owned())
     })
 }
 
