@@ -108,11 +108,11 @@ fn a_stopped_client_in_a_flood_does_not_hold_up_the_others() {
     for round in 0..20 {
         assert_echo(&other, round);
     }
-    wait_for_end_of_flood(&active);
+    wait_behind_flood(&active, "flood-2");
     assert_echo(&active, 99);
     assert_memory_is_bounded(&world);
     client.signal(Signal::CONT);
-    wait_for_end_of_flood(&stopped);
+    wait_behind_flood(&stopped, "flood-2");
     stopped.wait_for_row("echo-100");
 }
 
@@ -122,11 +122,11 @@ fn a_terminal_that_takes_nothing_does_not_hold_up_the_others() {
     let (stalled, active) = two_users(&world);
     stalled.stall(true);
     flood(&active);
-    wait_for_end_of_flood(&active);
+    wait_behind_flood(&active, "flood-2");
     assert_echo(&active, 99);
     assert_memory_is_bounded(&world);
     stalled.stall(false);
-    stalled.wait_for_row("echo-100");
+    wait_behind_flood(&stalled, "echo-100");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_session_with_a_terminal_that_takes_nothing_can_be_killed() {
     let (stalled, active) = two_users(&world);
     stalled.stall(true);
     flood(&active);
-    wait_for_end_of_flood(&active);
+    wait_behind_flood(&active, "flood-2");
     world.succeed(["kill", "--yes", "build"]);
     assert!(!world.succeed(["list"]).contains("build"));
 }
@@ -191,13 +191,10 @@ fn flood(terminal: &Terminal) {
     terminal.type_keys("yes psess-flood | head -n 800000; echo flood-$((1 + 1))\r");
 }
 
-fn wait_for_end_of_flood(terminal: &Terminal) {
-    terminal.wait_within(LONG, "the end of the flood", |screen| {
-        screen
-            .rows()
-            .iter()
-            .any(|row| row == "flood-2")
-            .then_some(())
+/// Waits until a terminal that had to show a flood has this row behind it.
+fn wait_behind_flood(terminal: &Terminal, text: &str) {
+    terminal.wait_within(LONG, text, |screen| {
+        screen.rows().iter().any(|row| row == text).then_some(())
     });
 }
 
