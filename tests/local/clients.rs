@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use psess_harness::{Counter, Screen, Signal, Terminal, World};
+use psess_harness::{Counter, Screen, Signal, Terminal, World, eventually_within};
 
-use crate::{attach, open_shell, world};
+use crate::{LONG, attach, open_shell, world};
 
 /// An echo takes milliseconds; so long only where the machine is busy with other things.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -108,11 +108,11 @@ fn a_stopped_client_in_a_flood_does_not_hold_up_the_others() {
     for round in 0..20 {
         assert_echo(&other, round);
     }
-    active.wait_for_row("flood-2");
+    wait_behind_flood(&active, "flood-2");
     assert_echo(&active, 99);
     assert_memory_is_bounded(&world);
     client.signal(Signal::CONT);
-    stopped.wait_for_row("flood-2");
+    wait_behind_flood(&stopped, "flood-2");
     stopped.wait_for_row("echo-100");
 }
 
@@ -122,11 +122,11 @@ fn a_terminal_that_takes_nothing_does_not_hold_up_the_others() {
     let (stalled, active) = two_users(&world);
     stalled.stall(true);
     flood(&active);
-    active.wait_for_row("flood-2");
+    wait_behind_flood(&active, "flood-2");
     assert_echo(&active, 99);
     assert_memory_is_bounded(&world);
     stalled.stall(false);
-    stalled.wait_for_row("echo-100");
+    wait_behind_flood(&stalled, "echo-100");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_session_with_a_terminal_that_takes_nothing_can_be_killed() {
     let (stalled, active) = two_users(&world);
     stalled.stall(true);
     flood(&active);
-    active.wait_for_row("flood-2");
+    wait_behind_flood(&active, "flood-2");
     world.succeed(["kill", "--yes", "build"]);
     assert!(!world.succeed(["list"]).contains("build"));
 }
@@ -149,7 +149,7 @@ fn a_detached_flood_runs_to_its_end() {
         file.display()
     );
     world.succeed(["new", "-d", "flood", "--", "/bin/sh", "-c", &script]);
-    psess_harness::eventually("the flood is through", || file.exists().then_some(()));
+    eventually_within(LONG, "the flood is through", || file.exists().then_some(()));
     assert_memory_is_bounded(&world);
 }
 
@@ -189,6 +189,13 @@ fn two_users(world: &World) -> (Terminal, Terminal) {
 /// Prints far more than every buffer on the way takes, then `flood-2`.
 fn flood(terminal: &Terminal) {
     terminal.type_keys("yes psess-flood | head -n 800000; echo flood-$((1 + 1))\r");
+}
+
+/// Waits until a terminal that had to show a flood has this row behind it.
+fn wait_behind_flood(terminal: &Terminal, text: &str) {
+    terminal.wait_within(LONG, text, |screen| {
+        screen.rows().iter().any(|row| row == text).then_some(())
+    });
 }
 
 /// Asserts that a shell answers while others do not: had it to wait for them, it would for ever.

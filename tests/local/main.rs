@@ -10,7 +10,12 @@ mod memory;
 mod survival;
 mod versions;
 
+use std::time::Duration;
+
 use psess_harness::{Terminal, World};
+
+/// Much is printed, on machines that may be busy.
+const LONG: Duration = Duration::from_secs(300);
 
 fn world() -> World {
     World::new(env!("CARGO_BIN_EXE_psess"))

@@ -1,18 +1,14 @@
 //! What a session takes is bounded, whatever its program prints.
 
 use std::fs;
-use std::time::Duration;
 
 use psess_harness::{Finished, World, eventually, eventually_within};
 
-use crate::world;
+use crate::{LONG, world};
 
 /// What a session may take: 32 MiB of output for clients that come back, 8 MiB of history, a
 /// replay of that which is written to the journal, and what the allocator keeps.
 const MOST: u64 = 64 << 20;
-
-/// Much is printed, on machines that may be busy.
-const LONG: Duration = Duration::from_secs(180);
 
 #[test]
 fn memory_is_bounded_whatever_a_program_prints() {

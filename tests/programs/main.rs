@@ -2,7 +2,7 @@
 
 mod other_size;
 
-use psess_harness::{Terminal, World, eventually, has};
+use psess_harness::{Process, Terminal, World, eventually, has};
 
 const DETACH: &[u8] = b"\x1c";
 
@@ -22,7 +22,7 @@ fn survives_detach(world: &World, command: &[&str], prepare: &str, there: &str) 
         first.type_keys(prepare);
     }
     first.wait_for_text(there);
-    let still = settled(&first);
+    let still = settled(world, &first);
     first.type_keys(DETACH);
     assert!(first.wait_exit().success());
     assert_eq!(first.look(|screen| screen.modes_left()), [""; 0]);
@@ -55,16 +55,23 @@ impl Picture {
     }
 }
 
-/// The picture once the program has said nothing for a moment.
-fn settled(terminal: &Terminal) -> Picture {
+/// The picture once the program has said nothing for a moment, and not for want of a processor:
+/// every process waits for something.
+fn settled(world: &World, terminal: &Terminal) -> Picture {
+    let waits = |process: &Process| {
+        let state = process.status("State");
+        state.is_none_or(|state| state.starts_with('S'))
+    };
     let mut last = (terminal.received().len(), std::time::Instant::now());
     eventually("the program is quiet", || {
         let length = terminal.received().len();
         if length != last.0 {
             last = (length, std::time::Instant::now());
         }
-        (last.1.elapsed().as_millis() > 300).then_some(())
+        let is_quiet = last.1.elapsed().as_millis() > 300;
+        (is_quiet && world.processes().iter().all(waits)).then_some(())
     });
+    terminal.settle();
     terminal.look(Picture::of)
 }
 

@@ -27,14 +27,14 @@ fn is_the_same_in_other_sizes(
         let mut directly = world.command(command[0]);
         directly.args(&command[1..]);
         plain.run(directly);
-        reach(&plain, prepare, there);
+        reach(&world, &plain, prepare, there);
         plain.resize(rows, columns);
-        let wanted = counted(settled(&plain), counts);
+        let wanted = counted(settled(&world, &plain), counts);
 
         let name = format!("in-{columns}-columns");
         let words = ["new", &name, "--"];
         let mut first = world.open(words.iter().chain(command));
-        reach(&first, prepare, there);
+        reach(&world, &first, prepare, there);
         first.type_keys(DETACH);
         assert!(first.wait_exit().success());
         let second = attach(&world, &name, rows, columns);
@@ -52,13 +52,13 @@ fn attach(world: &World, name: &str, rows: u16, columns: u16) -> Terminal {
 }
 
 /// Types what is needed, and waits until the program shows what is looked for.
-fn reach(terminal: &Terminal, prepare: &str, there: &str) {
+fn reach(world: &World, terminal: &Terminal, prepare: &str, there: &str) {
     terminal.wait_for("the program is up", |screen| {
         (!screen.text().trim().is_empty()).then_some(())
     });
     terminal.type_keys(prepare);
     terminal.wait_for_text(there);
-    settled(terminal);
+    settled(world, terminal);
 }
 
 /// The picture without the rows that do not count.
@@ -90,7 +90,8 @@ fn vim() {
             "NONE",
             "-n",
             "--cmd",
-            "set nocp ruler hlsearch",
+            // Else it asks the terminal, and is answered by the server where no client is there yet.
+            "set nocp ruler hlsearch background=dark",
             "rows.txt",
         ],
         "100G/row 11.\rzt5l",

@@ -125,7 +125,7 @@ fn why_a_lost_link_cannot_be_dialled_is_said_beside_all_else_that_is_shown_of_it
         let (line, words) = terminal.wait_for(why, |screen| {
             let rows = screen.rows();
             let at = rows.iter().position(|row| row.contains(&kept))?;
-            let words = rows[at + 1].trim_start();
+            let words = rows.get(at + 1)?.trim_start();
             let is_said = words.starts_with(why);
             is_said.then(|| (rows[at].clone(), words.to_owned()))
         });

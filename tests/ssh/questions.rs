@@ -82,12 +82,12 @@ fn a_one_time_password_is_asked_for_by_ssh_itself_whenever_the_user_wants_to_dia
     cut(&world, &sshd);
     terminal.wait_for_text("psess: Enter dials again");
     terminal.wait_for_text("Permission denied (keyboard-interactive)");
-    terminal.type_keys("\r");
-    // The one that was used is of no use, and ssh asks once more.
     let shown = terminal.look(|screen| {
         let rows = screen.rows();
         rows.iter().filter(|row| row.ends_with("Password:")).count()
     });
+    terminal.type_keys("\r");
+    // The one that was used is of no use, and ssh asks once more.
     asks(&terminal, shown + 1);
     terminal.type_keys(format!("{}\r", passwords[0]));
     asks(&terminal, shown + 2);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use psess_harness::{Counter, Finished, Process, Terminal, World, eventually, skip};
+use psess_harness::{Counter, Finished, Process, Terminal, World, eventually, install, skip};
 
 /// Of the build with another version.
 const OTHER_VERSION: &str = "99.0.0";
@@ -262,7 +262,7 @@ impl Installed {
     /// Puts another program file there, in one step, as a package manager does.
     fn replace(&self, program: &Path) {
         let new = self.0.join("new");
-        fs::copy(program, &new).expect("a program can be copied");
+        install(program, &new);
         fs::rename(new, self.program()).expect("a file can be renamed");
     }
 }

@@ -305,7 +305,7 @@ mod tests {
         assert!(String::from_utf8_lossy(&missing.stderr).contains(NOT_FOUND_MARK));
 
         let psess = bin.join("psess");
-        std::fs::copy("/bin/echo", &psess).expect("a stand-in for psess");
+        psess_harness::install(Path::new("/bin/echo"), &psess);
         let found = run();
         assert_eq!(found.stdout, b"relay\n");
         std::fs::remove_dir_all(&home).expect("the test's own directory");

@@ -122,16 +122,16 @@ impl World {
         let descriptors = |pid: u32| {
             std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count())
         };
-        // The connection that asked may not be closed yet.
-        let mut server_descriptors = descriptors(server);
-        for _ in 0..20 {
-            std::thread::sleep(Duration::from_millis(10));
-            server_descriptors = server_descriptors.min(descriptors(server));
+        // It closes the connection that asked before it waits for anything else.
+        let deadline = Instant::now() + PATIENCE;
+        while !waits(server) {
+            assert!(Instant::now() < deadline, "the server never rests");
+            std::thread::sleep(Duration::from_millis(1));
         }
         let children = std::fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children"));
         Footprint {
             keeper_descriptors: descriptors(keeper),
-            server_descriptors,
+            server_descriptors: descriptors(server),
             processes: children.unwrap_or_default().split_whitespace().count(),
             keeper_kib: resident_kib(keeper),
             server_kib: resident_kib(server),
@@ -302,6 +302,13 @@ pub(crate) struct Footprint {
     pub(crate) processes: usize,
     pub(crate) keeper_kib: u64,
     pub(crate) server_kib: u64,
+}
+
+/// Whether a process waits for something to happen (proc_pid_status(5)).
+fn waits(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mut lines = status.lines();
+    lines.any(|line| line.starts_with("State:") && line.contains("S (sleeping)"))
 }
 
 fn resident_kib(pid: u32) -> u64 {

@@ -26,4 +26,4 @@ pub use screen::Screen;
 pub use skip::{has, root, skip};
 pub use sshd::Sshd;
 pub use terminal::Terminal;
-pub use world::{Finished, World};
+pub use world::{Finished, World, install};

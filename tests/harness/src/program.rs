@@ -85,13 +85,13 @@ impl Counter {
         });
     }
 
-    /// The numbers of the `line N` rows that the user can see by scrolling.
+    /// The numbers of the `line N` rows that the user can see by scrolling, above the cursor.
     #[must_use]
     pub fn lines(screen: &mut Screen) -> Vec<u64> {
         numbers(screen, "line ")
     }
 
-    /// The numbers of the `key N` rows that the user can see by scrolling.
+    /// The numbers of the `key N` rows that the user can see by scrolling, above the cursor.
     #[must_use]
     pub fn echoes(screen: &mut Screen) -> Vec<u64> {
         numbers(screen, "key ")
@@ -99,8 +99,11 @@ impl Counter {
 }
 
 fn numbers(screen: &mut Screen, prefix: &str) -> Vec<u64> {
+    // The row of the cursor may still be going on.
+    let unfinished = screen.rows().len() - usize::from(screen.cursor().0);
     let rows = screen.all_rows();
-    rows.iter()
+    rows[..rows.len() - unfinished]
+        .iter()
         .filter_map(|row| row.strip_prefix(prefix)?.parse().ok())
         .collect()
 }

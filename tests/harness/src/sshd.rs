@@ -1,7 +1,7 @@
 //! A second machine: this one once more, behind a real sshd on loopback.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -199,7 +199,8 @@ fn start_on_free_port(
         world.path("authorized_keys").display(),
     );
     let config = world.write("sshd_config", &config);
-    let log = fs::File::create(world.path("sshd.log")).ok()?;
+    let log = world.path("sshd.log");
+    let stderr = fs::File::create(&log).ok()?;
     let mut command = match login {
         Login::Key => Command::new(sshd),
         // sshd's PAM service has a fixed name: it alone sees another file in its place.
@@ -224,14 +225,17 @@ fn start_on_free_port(
         .arg(&config)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
+        .stderr(stderr)
         .spawn()
         .expect("sshd can be started");
+    // Whoever took the port first would take a connection as well.
+    let listens = format!("Server listening on 127.0.0.1 port {port}.");
     eventually("sshd listens or gives up", || {
         if child.try_wait().is_ok_and(|status| status.is_some()) {
             return Some(false);
         }
-        TcpStream::connect(("127.0.0.1", port)).ok().map(|_| true)
+        let said = fs::read_to_string(&log).ok()?;
+        said.contains(&listens).then_some(true)
     })
     .then_some((port, child))
 }

@@ -86,9 +86,8 @@ impl World {
     /// # Panics
     /// When it cannot be written.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.write(&format!("bin/{name}"), text);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-            .expect("one's own file can be made executable");
+        let path = self.path(format!("bin/{name}"));
+        install(&self.write(&format!("scripts/{name}"), text), &path);
         path
     }
 
@@ -281,4 +280,19 @@ fn reader(mut pipe: impl std::io::Read + Send + 'static) -> impl FnOnce() -> Str
             .expect("nothing keeps the output of a finished command open");
         String::from_utf8_lossy(&bytes).into_owned()
     }
+}
+
+/// Copies a file to where it can be executed at once.
+///
+/// No file that is open for writing can be executed (execve(2), ETXTBSY), and what this process
+/// opens is open in each child that another test starts meanwhile, until that executes its program.
+/// So another process writes it.
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn install(file: &Path, path: &Path) {
+    let mut command = Command::new("install");
+    command.args(["-m", "755"]).arg(file).arg(path);
+    let done = command.status();
+    assert!(done.is_ok_and(|status| status.success()), "{command:?}");
 }

@@ -31,6 +31,20 @@ fn a_terminal_shows_what_a_program_prints_and_types_what_it_is_told() {
 }
 
 #[test]
+fn a_number_that_may_go_on_is_not_taken_for_one() {
+    let world = world();
+    let mut terminal = Terminal::new();
+    let mut command = world.command("/bin/sh");
+    command.args(["-c", r"printf 'line 0\nline 1'; read rest; echo 7"]);
+    terminal.run(command);
+    terminal.wait_for_text("line 1");
+    assert_eq!(terminal.look(Counter::lines), [0]);
+    terminal.type_keys("\r");
+    terminal.wait_exit();
+    assert_eq!(terminal.look(Counter::lines), [0, 1]);
+}
+
+#[test]
 fn a_terminal_answers_queries() {
     let world = world();
     let mut terminal = Terminal::new();

@@ -85,8 +85,11 @@ fn what_cannot_be_executed_says_so() {
 fn a_missing_interpreter_is_told_from_a_missing_program() {
     let name = format!("psess-script-{}", SessionId::random());
     let path = std::env::temp_dir().join(name);
-    std::fs::write(&path, "#!/nowhere/at/all\n").unwrap();
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+    // Not by this process: what other tests' children have open for writing cannot be executed.
+    let script = r#"echo '#!/nowhere/at/all' >"$0"; chmod 700 "$0""#;
+    let mut writes = std::process::Command::new("sh");
+    let written = writes.args(["-c", script]).arg(&path).status().unwrap();
+    assert!(written.success());
     let error = start(&request(&[path.to_str().unwrap()])).unwrap_err();
     std::fs::remove_file(path).unwrap();
     assert!(error.message.contains("interpreter"), "{error}");
