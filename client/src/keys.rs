@@ -37,16 +37,32 @@ impl DetachKey {
     }
 
     /// Whether what was typed is for the program, all of it, and so is whatever comes after it: where
-    /// a [`KeyScanner`] that is at rest would only pass it on. Cursor and function keys are among
-    /// it, as xterm sends them (ctlseqs, "PC-Style Function Keys"), but not all that would pass.
+    /// a [`KeyScanner`] that is at rest would only pass it on. It says so of text, and of whole
+    /// control sequences (ECMA-48, 5.4; SS3 before one letter), as of cursor keys and mice.
     #[must_use]
     pub fn passes(self, typed: &[u8]) -> bool {
-        match typed {
-            [ESC, b'[' | b'O', b'A'..=b'Z'] => true,
-            _ => typed
-                .iter()
-                .all(|byte| *byte != ESC && Some(*byte) != self.control()),
+        let mut rest = typed;
+        while let [first, behind @ ..] = rest {
+            rest = match (*first, behind) {
+                (ESC, [b'O', letter, behind @ ..]) if letter.is_ascii_alphabetic() => behind,
+                (ESC, [b'[', sequence @ ..]) => {
+                    let is_last = |byte: &u8| !(0x20..0x40).contains(byte);
+                    let Some(end) = sequence.iter().position(is_last) else {
+                        return false;
+                    };
+                    let (whole, behind) = rest.split_at(2 + end + 1);
+                    let is_key = Key::parse(whole).is_some_and(|key| key.is(self));
+                    if is_key || whole == PASTE_BEGINS || !(0x40..0x7f).contains(&sequence[end]) {
+                        return false;
+                    }
+                    behind
+                }
+                (ESC, _) => return false,
+                (byte, _) if Some(byte) == self.control() => return false,
+                (_, behind) => behind,
+            };
         }
+        true
     }
 
     /// The control character that it types on a terminal in its ordinary mode.
@@ -380,23 +396,20 @@ mod tests {
 
     #[test]
     fn what_passes_anyway_is_known_without_a_scan() {
-        let bytes = [b'a', b'A', b'[', b'O', b'u', b'~', b'2', ESC, 0x1c, 0];
+        let bytes = [
+            b'a', b'[', b'O', b'u', b'~', b'2', b'0', b'7', b';', ESC, 0x1c, 0,
+        ];
+        let key = DetachKey::default();
         let now = Instant::now();
         let mut passing = 0;
-        for number in 0..bytes.len().pow(4) {
-            let digit = |place: u32| bytes[number / bytes.len().pow(place) % bytes.len()];
-            let typed = [digit(0), digit(1), digit(2), digit(3)];
-            for (key, length) in [
-                ("ctrl-\\", 4),
-                ("ctrl-\\", 3),
-                ("ctrl-space", 1),
-                ("none", 2),
-            ] {
-                let (key, typed) = (key.parse::<DetachKey>().expect("a key"), &typed[..length]);
-                if key.passes(typed) {
+        for head in [&b""[..], b"\x1b[", b"\x1b[2", b"\x1b[92;"] {
+            for number in 0..bytes.len().pow(4) {
+                let digit = |place: u32| bytes[number / bytes.len().pow(place) % bytes.len()];
+                let typed = [head, &[digit(0), digit(1), digit(2), digit(3)]].concat();
+                if key.passes(&typed) {
                     let mut scanner = KeyScanner::new(key);
                     let mut out = Vec::new();
-                    assert!(!scanner.scan(now, typed, &mut out), "{typed:?}");
+                    assert!(!scanner.scan(now, &typed, &mut out), "{typed:?}");
                     assert!(scanner.is_at_rest(), "{typed:?}");
                     assert_eq!(out, typed);
                     passing += 1;
@@ -404,7 +417,45 @@ mod tests {
             }
         }
         assert!(passing > 10_000, "{passing}");
-        assert!(DetachKey::default().passes(b"\x1b[A"));
+    }
+
+    #[test]
+    fn keys_that_are_no_detach_key_pass() {
+        let key = DetachKey::default();
+        for typed in [
+            &b"\x1b[A"[..],
+            b"\x1bOP",
+            b"\x1b[1;5C",
+            b"\x1b[3~",
+            b"\x1b[<35;10;7M\x1b[<35;11;7M",
+            b"\x1b[M !!",
+            b"\x1b[97u",
+            b"\x1b[97;5u",
+            "\u{e4}".as_bytes(),
+            b"\x03",
+        ] {
+            assert!(key.passes(typed), "{}", typed.escape_ascii());
+        }
+        for typed in [
+            &b"\x1b"[..],
+            b"\x1b[",
+            b"\x1b[1",
+            b"\x1b[92;5u",
+            b"\x1b[200~",
+            b"\x1c",
+        ] {
+            assert!(!key.passes(typed), "{}", typed.escape_ascii());
+        }
+        assert!(
+            "ctrl-b"
+                .parse::<DetachKey>()
+                .is_ok_and(|key| key.passes(b"\x1c"))
+        );
+        assert!(
+            "ctrl-space"
+                .parse::<DetachKey>()
+                .is_ok_and(|key| !key.passes(b"\0"))
+        );
     }
 
     #[test]
@@ -471,6 +522,8 @@ mod tests {
             b"\x1bOP\x1b[A\x1b[1;5C\x1b[15~\x1b[15;2~",
             b"\x1b[<0;10;20M\x1b[<0;10;20m",
             b"\x1b[M !!",
+            b"\x1b[97u",
+            b"\x1b[97;5u",
             b"\x1b[I\x1b[O",
             b"\x1b[92u\x1b[92;3u\x1b[92;7u\x1b[93;5u\x1b[27;6;93~",
             b"\x1b[92;5:3u\x1b[92;5:2u",
