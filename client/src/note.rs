@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering, fence};
 
 use psess_protocol::lending::PASS;
 use psess_protocol::offset::Offset;
@@ -13,7 +13,7 @@ use rustix::io::pread;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 /// A file that holds less than a position is no note.
-const LEAST: i64 = 8;
+const LEAST_BYTES: i64 = 8;
 
 /// What is mapped: the note lies in one page.
 const LENGTH: usize = PASS as usize + 1;
@@ -36,7 +36,7 @@ impl Note {
     /// # Errors
     /// As fstat(2) and mmap(2), or when the file is too short.
     pub(crate) fn new(file: OwnedFd) -> io::Result<Self> {
-        if fstat(&file)?.st_size < LEAST {
+        if fstat(&file)?.st_size < LEAST_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
         // SAFETY: the kernel chooses a free address.
@@ -64,9 +64,12 @@ impl Note {
     /// Whether keys may pass the server by.
     pub(crate) fn lets_pass(&self) -> bool {
         // SAFETY: within what is mapped for as long as `self` lives; the file has that page, as it is
-        // not empty and no server shortens it, and what lies behind its end reads as 0.
+        // not empty and no server shortens it, and what lies behind its end reads as 0. Of memory
+        // that cannot be written only relaxed loads are allowed (std::sync::atomic).
         let word = unsafe { self.base.add(PASS as usize).as_ref() };
-        word.load(Ordering::Acquire) == 1
+        let word = word.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        word == 1
     }
 }
 

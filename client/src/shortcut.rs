@@ -35,7 +35,7 @@ const TOLD_AFTER: Duration = Duration::from_millis(100);
 /// The thread's stack: it calls next to nothing.
 const STACK: usize = 64 << 10;
 
-/// A way from the terminal to the pty, closed at first.
+/// A passage from the terminal to the pty, closed at first.
 #[derive(Debug)]
 pub struct Shortcut {
     shared: Arc<Shared>,
@@ -44,7 +44,7 @@ pub struct Shortcut {
 
 /// Where keys may go.
 #[derive(Debug)]
-pub struct Way {
+pub struct Passage {
     /// The pty that they are written to, while it takes them.
     pub pty: Arc<LentPty>,
     /// The size that the program knows its terminal to have: it is to know another before a key.
@@ -61,7 +61,7 @@ pub enum Told {
         /// One was.
         stops: bool,
     },
-    /// This was read and goes another way, or nothing can be read any more. The way is closed.
+    /// This was read and goes another way, or nothing can be read any more. The passage is closed.
     Typed(io::Result<Vec<u8>>),
 }
 
@@ -76,7 +76,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    way: Option<Way>,
+    passage: Option<Passage>,
     /// Keys passed that the main loop was not told of, the first of them then; whether one stops.
     passed: Option<(Instant, bool)>,
     /// The main loop has been woken for them.
@@ -101,11 +101,12 @@ impl Shortcut {
         })
     }
 
-    /// From now on the thread alone reads the terminal, until the way is closed.
+    /// From now on the thread alone reads the terminal, until the passage is closed. It stays
+    /// closed while something that was read is still to be told.
     ///
     /// # Errors
-    /// When there can be no thread. The way stays closed then.
-    pub fn open(&mut self, terminal: BorrowedFd<'_>, way: Way) -> io::Result<()> {
+    /// When there can be no thread. The passage stays closed then.
+    pub fn open(&mut self, terminal: BorrowedFd<'_>, passage: Passage) -> io::Result<()> {
         if !self.has_thread {
             let (shared, terminal) = (self.shared.clone(), terminal.try_clone_to_owned()?);
             thread::Builder::new()
@@ -114,20 +115,24 @@ impl Shortcut {
                 .spawn(move || shared.run(&terminal))?;
             self.has_thread = true;
         }
-        self.shared.state().way = Some(way);
+        let mut state = self.shared.state();
+        if state.typed.is_none() {
+            state.passage = Some(passage);
+        }
+        drop(state);
         self.shared.ring();
         Ok(())
     }
 
-    /// Closes the way: once this returns the thread reads nothing, and what it read is told.
+    /// Closes the passage: once this returns the thread reads nothing, and what it read is told.
     pub fn close(&mut self) {
-        self.shared.state().way = None;
+        self.shared.state().passage = None;
     }
 
     /// Whether the thread reads the terminal.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.shared.state().way.is_some()
+        self.shared.state().passage.is_some()
     }
 
     /// What there is to tell now.
@@ -154,7 +159,7 @@ impl Shortcut {
 impl Drop for Shortcut {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        (state.way, state.is_over) = (None, true);
+        (state.passage, state.is_over) = (None, true);
         drop(state);
         self.shared.ring();
     }
@@ -172,6 +177,7 @@ impl Shared {
 
     /// The thread.
     fn run(&self, terminal: &OwnedFd) {
+        let _end = ThreadEnd(self);
         let mut typed = [0; TYPED_BYTES];
         let (mut listens, mut due) = (false, None);
         loop {
@@ -187,7 +193,7 @@ impl Shared {
                 state.handle_readable(terminal, &mut typed);
             }
             let news = state.poll_news(Instant::now());
-            listens = state.way.is_some();
+            listens = state.passage.is_some();
             due = state.due();
             drop(state);
             if news {
@@ -215,10 +221,24 @@ impl Shared {
     }
 }
 
+/// However the thread ends, the main loop does not leave the terminal to it.
+struct ThreadEnd<'a>(&'a Shared);
+
+impl Drop for ThreadEnd<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        if !state.is_over {
+            state.hand_over(Err(io::Error::other("the thread that reads keys ended")));
+            drop(state);
+            self.0.told.notify_one();
+        }
+    }
+}
+
 impl State {
     /// The terminal has something, for us or for the main loop.
     fn handle_readable(&mut self, terminal: &OwnedFd, typed: &mut [u8]) {
-        let Some(way) = &self.way else {
+        let Some(passage) = &self.passage else {
             return;
         };
         let count = match read(terminal, &mut *typed) {
@@ -227,9 +247,9 @@ impl State {
             Err(error) => return self.hand_over(Err(error.into())),
         };
         let typed = &typed[..count];
-        let is_key = (1..=KEY_BYTES).contains(&count) && way.detach_key.passes(typed);
-        let passed = match is_key && tty::size(terminal.as_fd()) == way.size {
-            true => way.pty.type_in(typed),
+        let is_key = (1..=KEY_BYTES).contains(&count) && passage.detach_key.passes(typed);
+        let passed = match is_key && tty::size(terminal.as_fd()) == passage.size {
+            true => passage.pty.type_in(typed),
             false => 0,
         };
         if passed > 0 {
@@ -243,7 +263,7 @@ impl State {
     }
 
     fn hand_over(&mut self, typed: io::Result<Vec<u8>>) {
-        self.way = None;
+        self.passage = None;
         self.typed = Some(typed);
     }
 
@@ -327,13 +347,13 @@ mod tests {
         }
 
         fn open(&mut self) {
-            let way = Way {
+            let passage = Passage {
                 pty: self.pty.clone(),
                 size: Size::new(24, 80),
                 detach_key: DetachKey::default(),
             };
             let terminal = self.terminal.as_fd();
-            self.shortcut.open(terminal, way).expect("a thread");
+            self.shortcut.open(terminal, passage).expect("a thread");
         }
 
         fn let_pass(&self, lets_pass: bool) {
@@ -393,6 +413,38 @@ mod tests {
         desk.expect(b"a\x1b[A\x03");
         let told = eventually("it is told", || desk.shortcut.poll());
         assert!(matches!(told, Told::Passed { stops: true }), "{told:?}");
+    }
+
+    #[test]
+    fn the_main_loop_is_woken_once_and_at_once_where_a_program_is_to_stop() {
+        let now = Instant::now();
+        let later = now + TOLD_AFTER;
+        let mut state = State::default();
+        assert!(!state.poll_news(now));
+        state.passed = Some((now, false));
+        assert_eq!(state.due(), Some(later));
+        assert!(!state.poll_news(now));
+        assert!(state.poll_news(later));
+        assert!(!state.poll_news(later));
+        assert_eq!(state.due(), None);
+        let mut state = State {
+            passed: Some((now, true)),
+            ..State::default()
+        };
+        assert!(state.poll_news(now));
+        assert!(!state.poll_news(now));
+    }
+
+    #[test]
+    fn it_stays_closed_until_what_it_read_was_taken() {
+        let mut desk = Desk::new();
+        desk.press(b"a\x1b");
+        eventually("it is read", || (!desk.shortcut.is_open()).then_some(()));
+        desk.open();
+        assert!(!desk.shortcut.is_open());
+        assert_eq!(desk.expect_typed().expect("it was read"), b"a\x1b");
+        desk.open();
+        assert!(desk.shortcut.is_open());
     }
 
     #[test]

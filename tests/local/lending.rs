@@ -330,6 +330,28 @@ fn keys_and_what_is_pasted_keep_their_order_whoever_is_killed() {
 }
 
 #[test]
+fn what_is_typed_right_behind_a_key_comes_whole_and_in_order() {
+    let world = world();
+    let (terminal, typed) = typist(&world);
+    let pasted: String = (0..1500).map(|number| format!("{number:07},")).collect();
+    let mut expected = String::new();
+    for _ in 0..20 {
+        // The client passed the key, and has not told anybody when more comes.
+        for behind in [&[&pasted[..]][..], &["\x1b", ":", "w", "q"]] {
+            wait_until_keys_pass(&world, &terminal);
+            terminal.type_keys("k");
+            expected += "k";
+            wait_for_typed(&typed, &expected);
+            for keys in behind {
+                terminal.type_keys(keys);
+                expected += keys;
+            }
+            wait_for_typed(&typed, &expected);
+        }
+    }
+}
+
+#[test]
 fn keys_do_not_overtake_what_was_pasted_before_a_detach() {
     let world = world();
     let typed = world.path("typed");

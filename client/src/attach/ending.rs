@@ -37,6 +37,7 @@ impl AttachedClient {
 
     /// Shows what is left to show, and gives the terminal back.
     pub(super) async fn leave(&mut self) {
+        // What it read in this moment goes with the client.
         self.shortcut.close();
         for connection in &mut self.connections {
             connection.flush();

@@ -10,7 +10,7 @@ mod warnings;
 mod watching;
 
 use std::collections::hash_map::RandomState;
-use std::future::{Future as _, pending, poll_fn};
+use std::future::{pending, poll_fn};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::task::Poll;
@@ -277,18 +277,25 @@ impl AttachedClient {
                 Wake::Typed(Ok(0) | Err(_)) | Wake::Written(Err(_)) => {
                     self.leave_by(now, libc::SIGHUP);
                 }
-                Wake::Signalled(Signalled::Leave(signal)) => self.leave_by(now, signal),
                 Wake::Typed(Ok(count)) => self.handle_typed(now, &typed[..count]),
                 Wake::Told(told) => self.handle_told(now, told),
-                Wake::Received(generation, result) => self.handle_received(now, generation, result),
+                Wake::Received(generation, result) => {
+                    // What ended it may have been meant for us as well: that it was the user
+                    // comes first.
+                    if !matches!(result, Ok(1..))
+                        && let Some(signalled) = at_once(self.signals.next()).await
+                    {
+                        self.handle_signalled(now, signalled);
+                    }
+                    self.handle_received(now, generation, result);
+                }
                 Wake::Written(Ok(count)) => self.handle_written(count),
                 Wake::Dialled(generation, result) => {
                     self.handle_dialled(now, generation, *result)?;
                 }
                 Wake::NetworkChanged => self.handle_network_changed(now),
                 Wake::FoundOut(cut) => self.handle_found_out(now, cut.as_deref()),
-                Wake::Signalled(Signalled::Resized) => self.handle_resized(now),
-                Wake::Signalled(Signalled::Continued) => self.handle_continued(now),
+                Wake::Signalled(signalled) => self.handle_signalled(now, signalled),
                 Wake::Timeout => self.handle_timeout(now).await,
             }
         }
@@ -349,7 +356,7 @@ impl AttachedClient {
     async fn handle_timeout(&mut self, now: Instant) {
         // A client that was stopped wakes to timers that are long due and to bytes that came in
         // time: these count first.
-        if let Some((generation, result)) = run_now(&mut self.connections).await {
+        if let Some((generation, result)) = at_once(run_last(&mut self.connections)).await {
             self.handle_received(now, generation, result);
         }
         if self
@@ -357,6 +364,7 @@ impl AttachedClient {
             .is_some_and(|idle| now >= self.last_key + idle)
         {
             self.idle_detach = None;
+            self.close_shortcut(now);
             self.link.handle_detach(now);
         }
         self.reason.take_if(|(until, _)| *until <= now);
@@ -399,11 +407,11 @@ async fn run_last(connections: &mut [Connection]) -> (Generation, io::Result<usi
     }
 }
 
-/// What the connection brings at once, if anything.
-async fn run_now(connections: &mut [Connection]) -> Option<(Generation, io::Result<usize>)> {
-    let mut run = std::pin::pin!(run_last(connections));
-    poll_fn(|context| match run.as_mut().poll(context) {
-        Poll::Ready(received) => Poll::Ready(Some(received)),
+/// What a future gives that need not wait, if it does. It is dropped otherwise.
+async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending => Poll::Ready(None),
     })
     .await

@@ -13,7 +13,8 @@ use super::AttachedClient;
 use crate::banner;
 use crate::doctor::cut::Cut;
 use crate::lending::LentPty;
-use crate::shortcut::{KEY_BYTES, Told, Way};
+use crate::shortcut::{KEY_BYTES, Passage, Told};
+use crate::signals::Signalled;
 use crate::terminal::RawTerminal;
 
 /// After so long without contact the user is told why, once there is contact again: shorter ones
@@ -119,11 +120,11 @@ impl AttachedClient {
     }
 
     /// Where plain keys may go that nothing here needs to know of before.
-    fn way(&self) -> Option<Way> {
+    fn passage(&self) -> Option<Passage> {
         let says_nothing = self.warnings.poll_timeout().is_none() && self.reason.is_none();
         let is_idle = says_nothing && self.keys.is_at_rest() && self.raw.is_some();
         let pty = self.lent_pty()?;
-        (is_idle && pty.lets_pass()).then(|| Way {
+        (is_idle && pty.lets_pass()).then(|| Passage {
             pty: pty.clone(),
             size: self.screen.size(),
             detach_key: self.detach_key,
@@ -133,25 +134,31 @@ impl AttachedClient {
     /// Has keys take the shortcut while they may, and listens for them otherwise. Whether there was
     /// something to be told at its end.
     pub(super) fn tend_shortcut(&mut self, now: Instant) -> anyhow::Result<bool> {
-        let way = self.way();
-        if self.shortcut.is_open() {
-            if way.is_some() {
-                return Ok(false);
-            }
-            self.shortcut.close();
-        } else if let Some(way) = way {
-            self.tty.stop_listening();
-            if self.shortcut.open(self.tty.as_fd(), way).is_ok() {
-                return Ok(false);
-            }
+        let passage = self.passage();
+        if passage.is_some() && self.shortcut.is_open() {
+            return Ok(false);
         }
+        // It may have closed by itself: what it read comes before whatever is typed now.
+        if self.close_shortcut(now) {
+            return Ok(true);
+        }
+        let opened = passage.map(|passage| self.shortcut.open(self.tty.as_fd(), passage));
+        match opened {
+            Some(Ok(())) => self.tty.stop_listening(),
+            Some(Err(_)) | None => self.tty.listen().context("cannot wait for keys")?,
+        }
+        Ok(false)
+    }
+
+    /// Whether there was something to be told.
+    pub(super) fn close_shortcut(&mut self, now: Instant) -> bool {
+        self.shortcut.close();
         let mut was_told = false;
         while let Some(told) = self.shortcut.poll() {
-            self.handle_told(now, told);
             was_told = true;
+            self.handle_told(now, told);
         }
-        self.tty.listen().context("cannot wait for keys")?;
-        Ok(was_told)
+        was_told
     }
 
     pub(super) fn handle_told(&mut self, now: Instant, told: Told) {
@@ -165,14 +172,14 @@ impl AttachedClient {
         }
     }
 
-    pub(super) fn handle_resized(&mut self, now: Instant) {
+    fn handle_resized(&mut self, now: Instant) {
         let size = self.tty.size();
         self.screen.resize(size);
         self.link.handle_resized(now, size);
     }
 
     /// The client was stopped. A shell that had the terminal meanwhile left its marks on it.
-    pub(super) fn handle_continued(&mut self, now: Instant) {
+    fn handle_continued(&mut self, now: Instant) {
         if self.raw.is_some() && !self.tty.is_raw() {
             self.raw = None;
             self.raw = RawTerminal::enter().ok();
@@ -181,7 +188,17 @@ impl AttachedClient {
         self.handle_resized(now);
     }
 
+    pub(super) fn handle_signalled(&mut self, now: Instant, signalled: Signalled) {
+        match signalled {
+            Signalled::Leave(signal) => self.leave_by(now, signal),
+            Signalled::Resized => self.handle_resized(now),
+            Signalled::Continued => self.handle_continued(now),
+        }
+    }
+
     pub(super) fn leave_by(&mut self, now: Instant, signal: i32) {
+        // What was typed before counts.
+        self.close_shortcut(now);
         self.left_by_signal.get_or_insert(signal);
         self.link.handle_detach(now);
     }
