@@ -92,7 +92,7 @@ impl Shadow {
             ahead: None,
             scan: PlainScan::default(),
             plain: PlainRuns::new(position),
-            lines: LineMarks::default(),
+            lines: LineMarks::new(position),
             colored: position,
             last_output: None,
             due: None,
@@ -190,7 +190,7 @@ impl Shadow {
         self.skim_until(log.end(), log);
         self.terminal.feed(behind(self.position, log));
         self.position = log.end();
-        self.lines = LineMarks::default();
+        self.lines = LineMarks::new(self.position);
         self.is_behind = false;
         self.is_hollow = false;
         self.ahead = None;
