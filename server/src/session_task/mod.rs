@@ -85,7 +85,7 @@ impl SessionTask {
 
     /// Runs until the session is over and somebody saw how it ended, or is forgotten (its
     /// mailbox is closed).
-    pub(crate) async fn run(mut self, mut mailbox: mpsc::Receiver<Event>) {
+    pub(crate) async fn run(mut self: Box<Self>, mut mailbox: mpsc::Receiver<Event>) {
         let mut alarm = Alarm::default();
         let mut turn = 0;
         loop {
