@@ -139,7 +139,7 @@ impl Session {
 
     /// Whether a client is to be sent what only the terminal model knows.
     pub(super) fn needs_model(&self, now: Instant, connection: ConnectionId) -> bool {
-        let attachment = self.attachments.get(&connection);
+        let attachment = self.attachments.get(connection);
         attachment.is_some_and(|attachment| attachment.is_about_to_draw(now))
     }
 
@@ -165,7 +165,7 @@ impl Session {
 
     /// The same for a client that goes on elsewhere than where it is.
     pub(super) fn answer_skipped(&mut self, connection: ConnectionId) {
-        let attachment = self.attachments.get(&connection);
+        let attachment = self.attachments.get(connection);
         let whence = attachment.and_then(|client| Some((client.client, client.position()?)));
         if let Some((client, position)) = whence {
             self.answer_unsent(client, position);

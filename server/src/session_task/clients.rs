@@ -53,13 +53,13 @@ impl SessionTask {
     /// Fills and writes what each client can take now.
     pub(super) fn transmit(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
-        let connections: Vec<_> = self.clients.keys().copied().collect();
+        let connections: Vec<_> = self.clients.connections().collect();
         for connection in connections {
             // Whether it blocks is seen by the loop, with its own waker.
             let _ = self.poll_transmit(connection, &mut cx);
         }
         while let Some(connection) = self.session.poll_closed() {
-            self.clients.remove(&connection);
+            self.clients.remove(connection);
         }
         let seen = self.session.outcome().is_some() && self.session.was_seen();
         if seen && self.clients.is_empty() {
@@ -70,7 +70,7 @@ impl SessionTask {
     /// Writes to one client until it takes no more (pending), or there is no more for it.
     fn poll_transmit(&mut self, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some(client) = self.clients.get_mut(&connection) else {
+            let Some(client) = self.clients.get_mut(connection) else {
                 return Poll::Ready(());
             };
             if client.written == client.pending.len() {
@@ -111,7 +111,7 @@ impl SessionTask {
 
     /// Writes to the terminal that a client lent: whether there was something to write.
     fn poll_direct(&mut self, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<bool> {
-        let client = self.clients.get_mut(&connection);
+        let client = self.clients.get_mut(connection);
         let Some(lent) = client.and_then(|client| client.lent.as_mut()) else {
             return Poll::Ready(false);
         };
@@ -136,7 +136,7 @@ impl SessionTask {
             .clients
             .iter()
             .filter(|(_, client)| client.is_blocked())
-            .map(|(connection, _)| *connection)
+            .map(|(connection, _)| connection)
             .collect();
         let mut any = Poll::Pending;
         for connection in blocked {
@@ -157,9 +157,9 @@ impl SessionTask {
 
     /// Tells each client whether its keys may pass us by.
     pub(super) fn let_keys_pass(&mut self) {
-        for (connection, client) in &mut self.clients {
+        for (connection, client) in self.clients.iter_mut() {
             if let Some(lent) = &mut client.lent {
-                lent.let_pass(self.session.lets_keys_pass(*connection));
+                lent.let_pass(self.session.lets_keys_pass(connection));
             }
         }
     }

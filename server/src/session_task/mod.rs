@@ -3,7 +3,6 @@
 
 mod clients;
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,6 +19,7 @@ use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::unix_time;
+use crate::connections::Connections;
 use crate::heap;
 use crate::history_budget::ToldHistory;
 use crate::pty;
@@ -46,7 +46,7 @@ pub(crate) struct SessionTask {
     pty: Source,
     pty_input: Blockage,
     pty_ended: bool,
-    clients: BTreeMap<ConnectionId, Client>,
+    clients: Connections<Client>,
     registry: Registry,
     turns: Turns,
     told_history: ToldHistory,
@@ -70,7 +70,7 @@ impl SessionTask {
             pty_input: Blockage::default(),
             pty: Source::new(pty)?,
             pty_ended: false,
-            clients: BTreeMap::new(),
+            clients: Connections::new(),
             registry,
             turns,
             told_history: ToldHistory::default(),
@@ -213,7 +213,7 @@ impl SessionTask {
         }
         self.clients.insert(connection, client);
         while let Some(connection) = self.session.poll_closed() {
-            self.clients.remove(&connection);
+            self.clients.remove(connection);
         }
     }
 
@@ -226,7 +226,7 @@ impl SessionTask {
 
     fn close(&mut self, connection: ConnectionId) {
         self.session.handle_closed(Instant::now(), connection);
-        self.clients.remove(&connection);
+        self.clients.remove(connection);
     }
 
     /// Ready once the pty, or a client that was blocked, was read or written.
