@@ -260,7 +260,6 @@ impl Session {
         {
             let _ = self.fill(now, connection, usize::MAX, out);
         }
-        self.trim(now);
         let attachment = self.attachments.get(connection);
         match attachment.is_none_or(Attachment::is_closing) {
             true => Transmit::ThenClose,

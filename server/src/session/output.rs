@@ -48,11 +48,9 @@ impl Session {
         self.journal.commit_output(bytes);
         self.active = now;
         self.handling(|session| session.shadow_output(now, position));
-        self.forgive(now);
         self.attachments
             .values_mut()
             .for_each(|attachment| attachment.handle_change(now));
-        self.trim(now);
     }
 
     /// Looks at output from `position` on: feeds the terminal, if that cannot wait.
@@ -73,8 +71,8 @@ impl Session {
         }
     }
 
-    /// Feeds the terminal what is due, and packs some of its history: to be called when the clients
-    /// have been sent what came.
+    /// Feeds the terminal what is due, packs some of its history, and forgets output that nobody
+    /// needs any more: to be called when the clients have been sent what came.
     pub fn settle(&mut self, now: Instant) {
         if self.shadow.due().is_some_and(|due| due <= now) {
             self.handling(|session| session.catch_up(now));
@@ -82,6 +80,8 @@ impl Session {
         if self.shadow.pack_due().is_some_and(|due| due <= now) {
             self.handling(|session| session.shadow.pack(now));
         }
+        self.forgive(now);
+        self.trim(now);
     }
 
     /// Whether the heap has free memory in its middle that may be worth giving back.
