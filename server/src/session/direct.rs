@@ -7,7 +7,7 @@ use psess_protocol::lending::Ring;
 use psess_protocol::offset::Offset;
 
 use super::attachment::Direct;
-use super::{ConnectionId, Session};
+use super::{ConnectionId, SKIP_BYTES, Session};
 
 impl Session {
     /// The log's file for a terminal that a connection lends, opened anew, and where its ring lies
@@ -27,14 +27,20 @@ impl Session {
     }
 
     /// What is to be written straight to a connection's terminal: from where on in the log, and
-    /// how many bytes. `poll_transmit` sends it no output meanwhile.
+    /// how many bytes. `poll_transmit` sends it no output meanwhile. What that has to do before,
+    /// messages to send or output to skip, comes first.
     pub(crate) fn poll_direct(&self, connection: ConnectionId) -> Option<(Offset, usize)> {
         let log = &self.journal.log;
         let attachment = self.attachments.get(connection)?;
-        match attachment.direct(log, &self.shadow) {
-            Direct::Now(position, bytes) => Some((position, bytes)),
-            Direct::Later | Direct::No => None,
+        let Direct::Now(position, bytes) = attachment.direct(log, &self.shadow) else {
+            return None;
+        };
+        if attachment.has_messages() {
+            return None;
         }
+        let is_far_behind = log.end().bytes_since(position) >= SKIP_BYTES;
+        let is_skipped = is_far_behind && (attachment.skips() || self.shadow.is_alternate());
+        (!is_skipped).then_some((position, bytes))
     }
 
     /// So many bytes of that were written.
@@ -126,9 +132,7 @@ mod tests {
         }
 
         fn step(&mut self) -> bool {
-            if !self.session.is_about_to_skip()
-                && let Some((position, length)) = self.session.poll_direct(CONNECTION)
-            {
+            if let Some((position, length)) = self.session.poll_direct(CONNECTION) {
                 let bytes = self.session.journal.log.slice(position, length);
                 let bytes = bytes.expect("the log has it");
                 assert!(!self.held, "it would be written before what is kept back");
@@ -192,6 +196,20 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_is_written_straight_overtakes_no_message() {
+        let mut lender = Lender::new();
+        lender.print(b"text");
+        let ping = ClientMessage::Ping(7);
+        let session = &mut lender.session;
+        session
+            .handle_message(lender.now, CONNECTION, &ping)
+            .expect("it is attached");
+        assert_eq!(session.poll_direct(CONNECTION), None);
+        lender.run();
+        assert_eq!(lender.received, b"text");
     }
 
     #[test]
