@@ -43,6 +43,8 @@ pub(crate) struct LentTerminal {
     log: OwnedFd,
     /// The position that belongs to that offset.
     position: Offset,
+    /// The position at which the ring begins again.
+    around: Offset,
     /// The position that is noted for the client, and where.
     noted: Offset,
     note: OwnedFd,
@@ -78,6 +80,7 @@ impl LentTerminal {
             ring,
             log,
             position: Offset(0),
+            around: Offset(0),
             noted: Offset(0),
             note,
             lets_pass: false,
@@ -124,16 +127,12 @@ impl LentTerminal {
         position: Offset,
         length: usize,
     ) -> Poll<io::Result<usize>> {
-        if position != self.position {
+        if position != self.position || position == self.around {
             self.move_to(position)?;
         } else if position.bytes_since(self.noted) >= NOTED_EACH {
             self.note(position)?;
         }
-        let mut before_end = self.ring.length - position.0 % self.ring.length;
-        if before_end == self.ring.length {
-            self.move_to(position)?;
-        }
-        before_end = before_end.min(CHUNK as u64);
+        let before_end = self.around.bytes_since(position).min(CHUNK as u64);
         let count = length.min(before_end as usize);
         let (log, progress) = (&self.log, &self.progress);
         let written = self
@@ -164,12 +163,15 @@ impl LentTerminal {
     }
 
     /// The file's offset first: the position that is noted already stands for any place.
+    #[cold]
     fn move_to(&mut self, position: Offset) -> io::Result<()> {
         seek(&self.log, SeekFrom::Start(self.ring.place(position)))?;
         self.position = position;
+        self.around = Offset(position.0 - position.0 % self.ring.length + self.ring.length);
         self.note(position)
     }
 
+    #[cold]
     fn note(&mut self, position: Offset) -> io::Result<()> {
         pwrite(&self.note, &position.0.to_le_bytes(), 0)?;
         self.noted = position;

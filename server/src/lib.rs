@@ -3,6 +3,7 @@
 mod agent_link;
 mod clock;
 mod connection;
+mod connections;
 mod environment;
 mod heap;
 mod history_budget;

@@ -20,7 +20,7 @@ pub(crate) const RING_BYTES: usize = 32 << 20;
 
 /// One read from a pty: n_tty hands out at most so many bytes. Not one more, so that a read that
 /// fills the place says that there may be more.
-const READ_BYTES: usize = 4095;
+pub(crate) const READ_BYTES: usize = 4095;
 
 /// How far ahead of its end the ring was ever filled by any version.
 const MOST_FILLED: u64 = 4096;

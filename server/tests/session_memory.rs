@@ -196,6 +196,7 @@ fn what_a_slow_client_holds_is_given_back_once_it_has_it_or_leaves() {
             let message = ClientMessage::Written(written);
             session.handle_message(now, CONNECTION, &message).unwrap();
         }
+        session.settle(now);
         assert!(log(&session) <= USUAL, "{leaves}: {}", log(&session));
     }
 }

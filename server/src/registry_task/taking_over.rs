@@ -228,7 +228,7 @@ impl RegistryTask {
             client_environment: Vec::new(),
             killers: Vec::new(),
         });
-        tokio::spawn(task.run(mail));
+        tokio::spawn(Box::new(task).run(mail));
         if let Some((_, time)) = finished {
             self.expire_later(id, time);
         }

@@ -87,7 +87,7 @@ impl Session {
 
     /// A client that was attached said in its hello what it can do.
     pub fn handle_hello(&mut self, connection: ConnectionId, client: &Hello) {
-        if let Some(attachment) = self.attachments.get_mut(&connection) {
+        if let Some(attachment) = self.attachments.get_mut(connection) {
             attachment.capabilities = client.capabilities;
         }
     }
@@ -99,7 +99,7 @@ impl Session {
             .attachments
             .iter()
             .find(|(_, attachment)| same(attachment))
-            .map(|(connection, attachment)| (*connection, attachment.generation));
+            .map(|(connection, attachment)| (connection, attachment.generation));
         let generation = older
             .map(|(_, generation)| generation)
             .or_else(|| self.past_clients.generation(attach.client));
@@ -113,7 +113,7 @@ impl Session {
             if attach.position.is_none() {
                 self.answer_skipped(connection);
             }
-            if let Some(attachment) = self.attachments.remove(&connection) {
+            if let Some(attachment) = self.attachments.remove(connection) {
                 let manner = EndingManner::Replaced;
                 self.past_clients.handle_ended(now, &attachment, manner);
             }
@@ -212,7 +212,7 @@ impl Session {
 
     pub(super) fn end(&mut self, now: Instant, connection: ConnectionId, manner: EndingManner) {
         self.answer_skipped(connection);
-        if let Some(attachment) = self.attachments.remove(&connection)
+        if let Some(attachment) = self.attachments.remove(connection)
             && !attachment.is_closing()
         {
             self.past_clients.handle_ended(now, &attachment, manner);

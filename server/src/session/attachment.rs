@@ -272,6 +272,11 @@ impl Attachment {
         frame::encode(Kind::Message, &[&body], &mut self.messages);
     }
 
+    /// Whether messages wait to be sent.
+    pub(crate) fn has_messages(&self) -> bool {
+        !self.messages.is_empty()
+    }
+
     /// Sends this last message, then closes.
     pub(crate) fn send_last(&mut self, message: &ServerMessage) {
         if !self.closing {

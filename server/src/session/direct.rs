@@ -7,7 +7,7 @@ use psess_protocol::lending::Ring;
 use psess_protocol::offset::Offset;
 
 use super::attachment::Direct;
-use super::{ConnectionId, Session};
+use super::{ConnectionId, SKIP_BYTES, Session};
 
 impl Session {
     /// The log's file for a terminal that a connection lends, opened anew, and where its ring lies
@@ -21,25 +21,31 @@ impl Session {
 
     /// Whether a connection's terminal is lent to us.
     pub(crate) fn set_lent(&mut self, connection: ConnectionId, is_lent: bool) {
-        if let Some(attachment) = self.attachments.get_mut(&connection) {
+        if let Some(attachment) = self.attachments.get_mut(connection) {
             attachment.set_lent(is_lent);
         }
     }
 
     /// What is to be written straight to a connection's terminal: from where on in the log, and
-    /// how many bytes. `poll_transmit` sends it no output meanwhile.
+    /// how many bytes. `poll_transmit` sends it no output meanwhile. What that has to do before,
+    /// messages to send or output to skip, comes first.
     pub(crate) fn poll_direct(&self, connection: ConnectionId) -> Option<(Offset, usize)> {
         let log = &self.journal.log;
-        let attachment = self.attachments.get(&connection)?;
-        match attachment.direct(log, &self.shadow) {
-            Direct::Now(position, bytes) => Some((position, bytes)),
-            Direct::Later | Direct::No => None,
+        let attachment = self.attachments.get(connection)?;
+        let Direct::Now(position, bytes) = attachment.direct(log, &self.shadow) else {
+            return None;
+        };
+        if attachment.has_messages() {
+            return None;
         }
+        let is_far_behind = log.end().bytes_since(position) >= SKIP_BYTES;
+        let is_skipped = is_far_behind && (attachment.skips() || self.shadow.is_alternate());
+        (!is_skipped).then_some((position, bytes))
     }
 
     /// So many bytes of that were written.
     pub(crate) fn handle_direct(&mut self, connection: ConnectionId, bytes: usize) {
-        if let Some(attachment) = self.attachments.get_mut(&connection) {
+        if let Some(attachment) = self.attachments.get_mut(connection) {
             attachment.handle_direct(bytes);
         }
     }
@@ -126,9 +132,7 @@ mod tests {
         }
 
         fn step(&mut self) -> bool {
-            if !self.session.is_about_to_skip()
-                && let Some((position, length)) = self.session.poll_direct(CONNECTION)
-            {
+            if let Some((position, length)) = self.session.poll_direct(CONNECTION) {
                 let bytes = self.session.journal.log.slice(position, length);
                 let bytes = bytes.expect("the log has it");
                 assert!(!self.held, "it would be written before what is kept back");
@@ -195,6 +199,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_straight_overtakes_no_message() {
+        let mut lender = Lender::new();
+        lender.print(b"text");
+        let ping = ClientMessage::Ping(7);
+        let session = &mut lender.session;
+        session
+            .handle_message(lender.now, CONNECTION, &ping)
+            .expect("it is attached");
+        assert_eq!(session.poll_direct(CONNECTION), None);
+        lender.run();
+        assert_eq!(lender.received, b"text");
+    }
+
+    #[test]
     fn what_comes_after_a_skip_that_cuts_a_sequence_is_shown() {
         for cut in 0..=4 {
             let mut lender = Lender::new();
@@ -216,9 +234,9 @@ mod tests {
                 lender.acknowledge();
                 lender.run();
             }
-            let attachment = &lender.session.attachments[&CONNECTION];
+            let position = lender.session.position(CONNECTION);
             let end = lender.session.journal.log.end();
-            assert_eq!(attachment.position(), Some(end), "cut after {cut}");
+            assert_eq!(position, Some(end), "cut after {cut}");
         }
     }
 }

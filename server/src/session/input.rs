@@ -26,7 +26,7 @@ impl Session {
         offset: InputOffset,
         bytes: &[u8],
     ) -> Result<(), Failure> {
-        let Some(attachment) = self.attachments.get_mut(&connection) else {
+        let Some(attachment) = self.attachments.get_mut(connection) else {
             return Ok(());
         };
         attachment.heartbeat.handle_received(now);
@@ -66,7 +66,7 @@ impl Session {
     #[must_use]
     pub fn lets_keys_pass(&self, connection: ConnectionId) -> bool {
         let latest = self.attachments.values().map(|other| other.touched).max();
-        let may_type = self.attachments.get(&connection).is_some_and(|attachment| {
+        let may_type = self.attachments.get(connection).is_some_and(|attachment| {
             let is_latest = Some(attachment.touched) == latest;
             is_latest && !attachment.read_only && !attachment.is_closing()
         });
@@ -84,7 +84,7 @@ impl Session {
     ) {
         // Nearly always little is unsent, and then the keys do not matter.
         let skips = self.is_far_behind(connection) && stops();
-        let Some(attachment) = self.attachments.get_mut(&connection) else {
+        let Some(attachment) = self.attachments.get_mut(connection) else {
             return;
         };
         if !attachment.read_only {

@@ -9,19 +9,30 @@ const SPACING: u64 = 64 << 10;
 
 /// Lines that ended, by offset. Who adds to it is behind by a bounded number of bytes, and so are
 /// the marks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LineMarks {
     marks: VecDeque<(Offset, usize)>,
+    /// Where the last mark is; before the first one, where what the terminal was not fed begins.
+    last: Offset,
     ended: usize,
 }
 
 impl LineMarks {
+    /// None before `from`.
+    pub(super) fn new(from: Offset) -> Self {
+        Self {
+            marks: VecDeque::new(),
+            last: from,
+            ended: 0,
+        }
+    }
+
     /// `bytes` came, and end at `end`.
     pub(super) fn add(&mut self, bytes: &[u8], end: Offset) {
         self.ended += memchr::memchr_iter(b'\n', bytes).count();
-        let last = self.marks.back().map(|(offset, _)| *offset);
-        if last.is_none_or(|last| end.bytes_since(last) >= SPACING) {
+        if end.bytes_since(self.last) >= SPACING {
             self.marks.push_back((end, self.ended));
+            self.last = end;
         }
     }
 
@@ -56,27 +67,29 @@ mod tests {
 
     #[test]
     fn a_mark_is_found_by_the_lines_that_ended_behind_it() {
-        let mut marks = LineMarks::default();
+        let mut marks = LineMarks::new(Offset(0));
         let line = [&[b'x'; 1023][..], b"\n"].concat();
         for number in 1..=1024 {
             marks.add(&line, Offset(number * 1024));
         }
         let anywhere = Offset(u64::MAX);
         let mark = |lines, limit| marks.last_before(lines, limit);
-        // Marks are at 1 KiB, and each 64 KiB from there.
-        assert_eq!(mark(1000, anywhere), Some((Offset(1 << 10), 1023)));
-        assert_eq!(mark(959, anywhere), Some((Offset(65 << 10), 959)));
-        assert_eq!(mark(960, anywhere), Some((Offset(1 << 10), 1023)));
-        assert_eq!(mark(0, Offset(128 << 10)), Some((Offset(65 << 10), 959)));
-        assert_eq!(mark(1024, anywhere), None);
-        assert_eq!(marks.next(Offset(0)), Some((Offset(1 << 10), 1023)));
-        assert_eq!(marks.next(Offset(65 << 10)), Some((Offset(65 << 10), 959)));
-        assert_eq!(marks.next(Offset(1 << 20)), None);
-        marks.forget_before(Offset(65 << 10));
-        assert_eq!(marks.last_before(959, anywhere), None);
+        // There is one each 64 KiB.
+        assert_eq!(mark(961, anywhere), None);
+        assert_eq!(mark(960, anywhere), Some((Offset(64 << 10), 960)));
+        assert_eq!(mark(896, anywhere), Some((Offset(128 << 10), 896)));
+        assert_eq!(mark(897, anywhere), Some((Offset(64 << 10), 960)));
+        assert_eq!(mark(0, Offset(191 << 10)), Some((Offset(128 << 10), 896)));
+        assert_eq!(mark(0, Offset(63 << 10)), None);
+        assert_eq!(marks.next(Offset(0)), Some((Offset(64 << 10), 960)));
+        assert_eq!(marks.next(Offset(64 << 10)), Some((Offset(64 << 10), 960)));
+        assert_eq!(marks.next(Offset(1 << 20)), Some((Offset(1 << 20), 0)));
+        assert_eq!(marks.next(Offset((1 << 20) + 1)), None);
+        marks.forget_before(Offset(64 << 10));
+        assert_eq!(marks.last_before(897, anywhere), None);
         assert_eq!(
-            marks.last_before(895, anywhere),
-            Some((Offset(129 << 10), 895))
+            marks.last_before(896, anywhere),
+            Some((Offset(128 << 10), 896))
         );
     }
 }

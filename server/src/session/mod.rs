@@ -23,7 +23,6 @@ mod shadow;
 mod shadow_properties;
 mod sizing;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use psess_protocol::capability::Capability;
@@ -36,6 +35,7 @@ use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
 
+use crate::connections::Connections;
 use crate::journal::Journal;
 use crate::keeper::Predecessor;
 use crate::record::Record;
@@ -67,7 +67,7 @@ pub struct Session {
     pub record: Record,
     journal: Journal,
     shadow: Shadow,
-    attachments: BTreeMap<ConnectionId, Attachment>,
+    attachments: Connections<Attachment>,
     past_clients: PastClients,
     closed: Vec<ConnectionId>,
     questions: Questions,
@@ -117,7 +117,7 @@ impl Session {
             record,
             journal,
             shadow: Shadow::new(now, Terminal::new(size, limits), Offset(0)),
-            attachments: BTreeMap::new(),
+            attachments: Connections::new(),
             past_clients: PastClients::default(),
             closed: Vec::new(),
             questions: Questions::default(),
@@ -149,7 +149,7 @@ impl Session {
         connection: ConnectionId,
         message: &ClientMessage,
     ) -> Result<(), Failure> {
-        let Some(attachment) = self.attachments.get_mut(&connection) else {
+        let Some(attachment) = self.attachments.get_mut(connection) else {
             return Ok(());
         };
         attachment.heartbeat.handle_received(now);
@@ -239,7 +239,7 @@ impl Session {
         if self.needs_model(now, connection) {
             self.catch_up(now);
         }
-        if let Some(attachment) = self.attachments.get_mut(&connection) {
+        if let Some(attachment) = self.attachments.get_mut(connection) {
             let stopped = attachment.take_skip();
             let drawn_over = self.shadow.is_alternate() && attachment.credit.available() > 0;
             if (stopped || drawn_over) && self.is_far_behind(connection) {
@@ -253,15 +253,14 @@ impl Session {
         }
         let (outcome, log) = (self.outcome(), &self.journal.log);
         if let Some(outcome) = outcome
-            && let Some(attachment) = self.attachments.get_mut(&connection)
+            && let Some(attachment) = self.attachments.get_mut(connection)
             && !attachment.is_closing()
             && attachment.is_caught_up(log)
             && attachment.tell_outcome(outcome)
         {
             let _ = self.fill(now, connection, usize::MAX, out);
         }
-        self.trim(now);
-        let attachment = self.attachments.get(&connection);
+        let attachment = self.attachments.get(connection);
         match attachment.is_none_or(Attachment::is_closing) {
             true => Transmit::ThenClose,
             false => Transmit::GoOn,
@@ -279,7 +278,7 @@ impl Session {
     ) -> bool {
         let (log, shadow, questions) = (&self.journal.log, &self.shadow, &self.questions);
         self.attachments
-            .get_mut(&connection)
+            .get_mut(connection)
             .is_none_or(|attachment| {
                 attachment.poll_transmit(now, log, shadow, questions, enough, out)
             })
@@ -319,7 +318,7 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.settle(now);
         let mut silent = Vec::new();
-        for (connection, attachment) in &mut self.attachments {
+        for (connection, attachment) in self.attachments.iter_mut() {
             if let Some(number) = attachment.heartbeat.poll_ping(now) {
                 attachment.send(&ServerMessage::Ping(number));
             }
@@ -328,7 +327,7 @@ impl Session {
                 .lost_at()
                 .is_some_and(|lost| now >= lost)
             {
-                silent.push(*connection);
+                silent.push(connection);
             }
         }
         for connection in silent {
@@ -350,7 +349,7 @@ impl Session {
 
     /// Connections that are attached.
     pub fn connections(&self) -> impl Iterator<Item = ConnectionId> {
-        self.attachments.keys().copied()
+        self.attachments.connections()
     }
 
     /// The title that the program set, or why there is none.
@@ -397,7 +396,7 @@ impl Session {
 
     fn position(&self, connection: ConnectionId) -> Option<Offset> {
         self.attachments
-            .get(&connection)
+            .get(connection)
             .and_then(Attachment::position)
     }
 
@@ -407,7 +406,7 @@ impl Session {
         connection: ConnectionId,
         work: impl FnOnce(&Self, &mut Attachment) -> T,
     ) -> Option<T> {
-        let mut attachment = self.attachments.remove(&connection)?;
+        let mut attachment = self.attachments.remove(connection)?;
         let result = work(self, &mut attachment);
         self.attachments.insert(connection, attachment);
         Some(result)

@@ -48,11 +48,9 @@ impl Session {
         self.journal.commit_output(bytes);
         self.active = now;
         self.handling(|session| session.shadow_output(now, position));
-        self.forgive(now);
         self.attachments
             .values_mut()
             .for_each(|attachment| attachment.handle_change(now));
-        self.trim(now);
     }
 
     /// Looks at output from `position` on: feeds the terminal, if that cannot wait.
@@ -73,8 +71,8 @@ impl Session {
         }
     }
 
-    /// Feeds the terminal what is due, and packs some of its history: to be called when the clients
-    /// have been sent what came.
+    /// Feeds the terminal what is due, packs some of its history, and forgets output that nobody
+    /// needs any more: to be called when the clients have been sent what came.
     pub fn settle(&mut self, now: Instant) {
         if self.shadow.due().is_some_and(|due| due <= now) {
             self.handling(|session| session.catch_up(now));
@@ -82,6 +80,8 @@ impl Session {
         if self.shadow.pack_due().is_some_and(|due| due <= now) {
             self.handling(|session| session.shadow.pack(now));
         }
+        self.forgive(now);
+        self.trim(now);
     }
 
     /// Whether the heap has free memory in its middle that may be worth giving back.
@@ -139,7 +139,7 @@ impl Session {
 
     /// Whether a client is to be sent what only the terminal model knows.
     pub(super) fn needs_model(&self, now: Instant, connection: ConnectionId) -> bool {
-        let attachment = self.attachments.get(&connection);
+        let attachment = self.attachments.get(connection);
         attachment.is_some_and(|attachment| attachment.is_about_to_draw(now))
     }
 
@@ -165,7 +165,7 @@ impl Session {
 
     /// The same for a client that goes on elsewhere than where it is.
     pub(super) fn answer_skipped(&mut self, connection: ConnectionId) {
-        let attachment = self.attachments.get(&connection);
+        let attachment = self.attachments.get(connection);
         let whence = attachment.and_then(|client| Some((client.client, client.position()?)));
         if let Some((client, position)) = whence {
             self.answer_unsent(client, position);

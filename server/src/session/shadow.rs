@@ -49,7 +49,7 @@ pub(super) struct Shadow {
     /// Something was skimmed: what the terminal shows is nonsense until it is fed the rest.
     is_hollow: bool,
     /// Where what the terminal is behind by is not all plain: what it will show.
-    ahead: Option<Ahead>,
+    ahead: Option<Box<Ahead>>,
     scan: PlainScan,
     plain: PlainRuns,
     /// The ends of lines in what it is behind by, as far as that is plain.
@@ -92,7 +92,7 @@ impl Shadow {
             ahead: None,
             scan: PlainScan::default(),
             plain: PlainRuns::new(position),
-            lines: LineMarks::default(),
+            lines: LineMarks::new(position),
             colored: position,
             last_output: None,
             due: None,
@@ -131,21 +131,22 @@ impl Shadow {
     }
 
     /// `bytes` came at the end of the log, and are not plain.
+    #[inline(never)] // A terminal is large, and where all is plain the stack has no room for it.
     fn look_ahead(&mut self, now: Instant, bytes: &[u8], log: &OutputLog) -> Next {
         if self.ahead.is_none() && bytes.len() as u64 <= MOST_AHEAD {
             let from = Offset(log.end().0 - bytes.len() as u64);
             let plain = from.bytes_since(self.position);
             if plain >= MUCH {
                 let terminal = self.glance_over(plain as usize, log);
-                self.ahead = terminal.map(|terminal| Ahead { terminal, from });
+                self.ahead = terminal.map(|terminal| Box::new(Ahead { terminal, from }));
             }
         }
-        let Some(Ahead { terminal, from }) = &mut self.ahead else {
+        let Some(ahead) = &mut self.ahead else {
             return Next::Feed;
         };
-        terminal.feed(bytes);
-        let asks = !terminal.take_queries().is_empty();
-        if asks || log.end().bytes_since(*from) > MOST_AHEAD {
+        ahead.terminal.feed(bytes);
+        let asks = !ahead.terminal.take_queries().is_empty();
+        if asks || log.end().bytes_since(ahead.from) > MOST_AHEAD {
             return Next::Feed;
         }
         self.due = Some(now + REST);
@@ -190,7 +191,7 @@ impl Shadow {
         self.skim_until(log.end(), log);
         self.terminal.feed(behind(self.position, log));
         self.position = log.end();
-        self.lines = LineMarks::default();
+        self.lines = LineMarks::new(self.position);
         self.is_behind = false;
         self.is_hollow = false;
         self.ahead = None;

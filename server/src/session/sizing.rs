@@ -14,11 +14,12 @@ impl Session {
     }
 
     pub(super) fn handle_resize(&mut self, now: Instant, connection: ConnectionId, size: Size) {
-        let Some(attachment) = self.attachments.get_mut(&connection) else {
+        let Some(attachment) = self.attachments.get_mut(connection) else {
             return;
         };
         attachment.size = size.clamped();
-        let alone = self.attachments.len() == 1 && !self.attachments[&connection].read_only;
+        let types = !attachment.read_only;
+        let alone = self.attachments.len() == 1 && types;
         if self.size_owner == Some(connection) || alone {
             self.size_owner = Some(connection);
             self.handling(|session| session.set_size(now, size));
@@ -31,9 +32,11 @@ impl Session {
 
     /// The session takes the size of the client that typed last.
     pub(super) fn follow_size_of(&mut self, now: Instant, connection: ConnectionId) {
-        if self.size_owner != Some(connection) {
+        if self.size_owner != Some(connection)
+            && let Some(attachment) = self.attachments.get(connection)
+        {
+            let size = attachment.size;
             self.size_owner = Some(connection);
-            let size = self.attachments[&connection].size;
             self.set_size(now, size);
         }
     }
@@ -50,7 +53,7 @@ impl Session {
         self.active = now;
         // The log after a checkpoint is all of one size.
         self.write_checkpoint();
-        let connections: Vec<_> = self.attachments.keys().copied().collect();
+        let connections: Vec<_> = self.attachments.connections().collect();
         connections
             .into_iter()
             .for_each(|connection| self.match_size(connection));
@@ -58,7 +61,7 @@ impl Session {
 
     /// Shows a client the log or a picture, as its size demands after a change of either.
     pub(super) fn match_size(&mut self, connection: ConnectionId) {
-        let Some(attachment) = self.attachments.get(&connection) else {
+        let Some(attachment) = self.attachments.get(connection) else {
             return;
         };
         let same = attachment.size.same_cells(self.shadow.size()) || self.set_aside;

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{SessionTask, encode};
 use crate::lent_terminal::{LentTerminal, Loan};
-use crate::session::{ConnectionId, Transmit};
+use crate::session::{ConnectionId, Session, Transmit};
 
 /// An attached connection's write side.
 pub(super) struct Client {
@@ -47,19 +47,75 @@ impl Client {
         let lent = self.lent.as_ref();
         self.written < self.pending.len() || lent.is_some_and(LentTerminal::is_blocked)
     }
+
+    /// Writes what there is for it: until it takes no more (pending), or there is no more.
+    fn poll_transmit(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: ConnectionId,
+        session: &mut Session,
+    ) -> Poll<Transmit> {
+        loop {
+            if self.written < self.pending.len() {
+                let rest = &self.pending[self.written..];
+                match ready!(self.output.poll_write(cx, rest)) {
+                    Ok(written) => self.written += written,
+                    Err(_) => return Poll::Ready(Transmit::ThenClose),
+                }
+                continue;
+            }
+            if self.closing {
+                return Poll::Ready(Transmit::ThenClose);
+            }
+            // An echo is seen sooner when all else is done after it.
+            let direct = self.poll_direct(cx, connection, session);
+            if direct == Poll::Ready(true) {
+                continue;
+            }
+            self.pending.clear();
+            self.written = 0;
+            let next = session.poll_transmit(Instant::now(), connection, &mut self.pending);
+            self.closing = next == Transmit::ThenClose;
+            if self.pending.is_empty() && !self.closing {
+                self.pending.shrink_to(4096);
+                return direct.map(|_| Transmit::GoOn);
+            }
+        }
+    }
+
+    /// Writes to the terminal that it lent: whether there was something to write.
+    fn poll_direct(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: ConnectionId,
+        session: &mut Session,
+    ) -> Poll<bool> {
+        let Some(lent) = &mut self.lent else {
+            return Poll::Ready(false);
+        };
+        let Some((position, length)) = session.poll_direct(connection) else {
+            lent.unblock();
+            return Poll::Ready(false);
+        };
+        match ready!(lent.poll_write(cx, position, length)) {
+            Ok(written) => session.handle_direct(connection, written),
+            // What is wrong with it, the client will see as well.
+            Err(error) => {
+                tracing::debug!("a lent terminal cannot be written: {error}");
+                session.set_lent(connection, false);
+            }
+        }
+        Poll::Ready(true)
+    }
 }
 
 impl SessionTask {
-    /// Fills and writes what each client can take now.
+    /// Writes what each client can take now.
     pub(super) fn transmit(&mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        let connections: Vec<_> = self.clients.keys().copied().collect();
-        for connection in connections {
-            // Whether it blocks is seen by the loop, with its own waker.
-            let _ = self.poll_transmit(connection, &mut cx);
-        }
+        // Whether one blocks is seen by the loop, with its own waker.
+        let _ = self.poll_transmit(&mut Context::from_waker(Waker::noop()), |_| true);
         while let Some(connection) = self.session.poll_closed() {
-            self.clients.remove(&connection);
+            self.clients.remove(connection);
         }
         let seen = self.session.outcome().is_some() && self.session.was_seen();
         if seen && self.clients.is_empty() {
@@ -67,82 +123,26 @@ impl SessionTask {
         }
     }
 
-    /// Writes to one client until it takes no more (pending), or there is no more for it.
-    fn poll_transmit(&mut self, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let Some(client) = self.clients.get_mut(&connection) else {
-                return Poll::Ready(());
-            };
-            if client.written == client.pending.len() {
-                client.pending.clear();
-                client.written = 0;
-                if client.closing {
-                    self.close(connection);
-                    return Poll::Ready(());
-                }
-                let now = Instant::now();
-                let next = self
-                    .session
-                    .poll_transmit(now, connection, &mut client.pending);
-                client.closing = next == Transmit::ThenClose;
-                if client.pending.is_empty() && !client.closing {
-                    client.pending.shrink_to(4096);
-                    match self.poll_direct(connection, cx) {
-                        Poll::Ready(true) => {}
-                        Poll::Ready(false) => return Poll::Ready(()),
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                continue;
-            }
-            match client
-                .output
-                .poll_write(cx, &client.pending[client.written..])
-            {
-                Poll::Ready(Ok(written)) => client.written += written,
-                Poll::Ready(Err(_)) => {
-                    self.close(connection);
-                    return Poll::Ready(());
-                }
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    /// Writes to the terminal that a client lent: whether there was something to write.
-    fn poll_direct(&mut self, connection: ConnectionId, cx: &mut Context<'_>) -> Poll<bool> {
-        let client = self.clients.get_mut(&connection);
-        let Some(lent) = client.and_then(|client| client.lent.as_mut()) else {
-            return Poll::Ready(false);
-        };
-        let Some((position, length)) = self.session.poll_direct(connection) else {
-            lent.unblock();
-            return Poll::Ready(false);
-        };
-        match ready!(lent.poll_write(cx, position, length)) {
-            Ok(written) => self.session.handle_direct(connection, written),
-            // What is wrong with it, the client will see as well.
-            Err(error) => {
-                tracing::debug!("a lent terminal cannot be written: {error}");
-                self.session.set_lent(connection, false);
-            }
-        }
-        Poll::Ready(true)
-    }
-
     /// Ready once a client that was blocked was written to.
     pub(super) fn poll_clients(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let blocked: Vec<_> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.is_blocked())
-            .map(|(connection, _)| *connection)
-            .collect();
-        let mut any = Poll::Pending;
-        for connection in blocked {
-            if self.poll_transmit(connection, cx).is_ready() {
+        self.poll_transmit(cx, Client::is_blocked)
+    }
+
+    /// Writes what there is for some of the clients. Ready: one of them was sent all.
+    fn poll_transmit(&mut self, cx: &mut Context<'_>, some: impl Fn(&Client) -> bool) -> Poll<()> {
+        let (mut any, mut closed) = (Poll::Pending, Vec::new());
+        for (connection, client) in self.clients.iter_mut() {
+            if some(client)
+                && let Poll::Ready(then) = client.poll_transmit(cx, connection, &mut self.session)
+            {
                 any = Poll::Ready(());
+                if then == Transmit::ThenClose {
+                    closed.push(connection);
+                }
             }
+        }
+        for connection in closed {
+            self.close(connection);
         }
         any
     }
@@ -157,9 +157,9 @@ impl SessionTask {
 
     /// Tells each client whether its keys may pass us by.
     pub(super) fn let_keys_pass(&mut self) {
-        for (connection, client) in &mut self.clients {
+        for (connection, client) in self.clients.iter_mut() {
             if let Some(lent) = &mut client.lent {
-                lent.let_pass(self.session.lets_keys_pass(*connection));
+                lent.let_pass(self.session.lets_keys_pass(connection));
             }
         }
     }

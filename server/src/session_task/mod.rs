@@ -3,7 +3,6 @@
 
 mod clients;
 
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,11 +16,14 @@ use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
 use psess_protocol::message::{ClientMessage, Failure, ServerMessage, SessionSummary};
 use rustix::io::Errno;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::unix_time;
+use crate::connections::Connections;
 use crate::heap;
 use crate::history_budget::ToldHistory;
+use crate::output_log::READ_BYTES;
 use crate::pty;
 use crate::registry::{Registry, Request};
 use crate::session::{ConnectionId, Session};
@@ -46,7 +48,7 @@ pub(crate) struct SessionTask {
     pty: Source,
     pty_input: Blockage,
     pty_ended: bool,
-    clients: BTreeMap<ConnectionId, Client>,
+    clients: Connections<Client>,
     registry: Registry,
     turns: Turns,
     told_history: ToldHistory,
@@ -70,7 +72,7 @@ impl SessionTask {
             pty_input: Blockage::default(),
             pty: Source::new(pty)?,
             pty_ended: false,
-            clients: BTreeMap::new(),
+            clients: Connections::new(),
             registry,
             turns,
             told_history: ToldHistory::default(),
@@ -85,11 +87,10 @@ impl SessionTask {
 
     /// Runs until the session is over and somebody saw how it ended, or is forgotten (its
     /// mailbox is closed).
-    pub(crate) async fn run(mut self, mut mailbox: mpsc::Receiver<Event>) {
+    pub(crate) async fn run(mut self: Box<Self>, mut mailbox: mpsc::Receiver<Event>) {
         let mut alarm = Alarm::default();
         let mut turn = 0;
         loop {
-            self.transmit();
             self.session.settle(Instant::now());
             if self.session.poll_freed() {
                 heap::give_back();
@@ -98,30 +99,37 @@ impl SessionTask {
             self.let_keys_pass();
             self.tell_line();
             let timeout = self.session.poll_timeout();
-            let woken = tokio::select! {
-                biased;
-                event = mailbox.recv() => match event {
-                    Some(event) => Woken::Mail(event),
-                    None => return,
-                },
-                woken = poll_fn(|cx| self.poll_io(cx)) => woken,
-                () = poll_fn(|cx| alarm.poll(cx, timeout)) => Woken::Timeout,
-            };
-            turn += match woken {
-                Woken::Pty(read) => read.max(LEAST_READ),
-                Woken::Mail(_) | Woken::Written | Woken::Timeout => 0,
-            };
-            let is_mail = matches!(woken, Woken::Mail(_));
-            match woken {
-                Woken::Mail(event) => {
+            let woken = poll_fn(|cx| {
+                // First, as somebody may wait for an echo.
+                if let Poll::Ready(woken) = self.poll_io(cx) {
+                    return Poll::Ready(woken);
+                }
+                if let Poll::Ready(event) = mailbox.poll_recv(cx) {
+                    return Poll::Ready(Woken::Mail(event));
+                }
+                alarm.poll(cx, timeout).map(|()| Woken::Timeout)
+            });
+            let mut is_mail = false;
+            match woken.await {
+                Woken::Pty(read) => turn += read.max(LEAST_READ),
+                Woken::Written => {}
+                Woken::Mail(Some(event)) => {
+                    is_mail = true;
                     self.handle_event(event);
-                    for _ in 1..MAILBOX_TURN {
-                        let Ok(event) = mailbox.try_recv() else { break };
+                }
+                Woken::Mail(None) => return,
+                Woken::Timeout => self.session.handle_timeout(Instant::now()),
+            }
+            // Also behind output, so that a flood keeps none waiting.
+            for _ in 1..MAILBOX_TURN {
+                match mailbox.try_recv() {
+                    Ok(event) => {
+                        is_mail = true;
                         self.handle_event(event);
                     }
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
                 }
-                Woken::Timeout => self.session.handle_timeout(Instant::now()),
-                Woken::Written | Woken::Pty(_) => {}
             }
             self.resize_pty();
             if self.session.has_input() {
@@ -134,8 +142,8 @@ impl SessionTask {
                     turn += read;
                 }
             }
+            self.transmit();
             if turn >= TURN {
-                self.transmit();
                 self.let_keys_pass();
                 self.tell_line();
                 turn = 0;
@@ -213,7 +221,7 @@ impl SessionTask {
         }
         self.clients.insert(connection, client);
         while let Some(connection) = self.session.poll_closed() {
-            self.clients.remove(&connection);
+            self.clients.remove(connection);
         }
     }
 
@@ -226,19 +234,19 @@ impl SessionTask {
 
     fn close(&mut self, connection: ConnectionId) {
         self.session.handle_closed(Instant::now(), connection);
-        self.clients.remove(&connection);
+        self.clients.remove(connection);
     }
 
     /// Ready once the pty, or a client that was blocked, was read or written.
     fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
-        let written = self.poll_clients(cx).map(|()| Woken::Written);
         match self.poll_pty(cx) {
             Poll::Ready(read) => Poll::Ready(Woken::Pty(read)),
-            Poll::Pending => written,
+            Poll::Pending => self.poll_clients(cx).map(|()| Woken::Written),
         }
     }
 
-    /// Ready once something was read from the pty, with its length, or it takes input again.
+    /// Ready once something was read from the pty, with its length, and sent to the clients, or
+    /// the pty takes input again.
     fn poll_pty(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut read = 0;
         while !self.pty_ended && read < TURN {
@@ -246,6 +254,10 @@ impl SessionTask {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.session.handle_output(Instant::now(), count);
                     read += count;
+                    // Then it is empty: see `Source::poll_read`.
+                    if count < READ_BYTES && !self.is_last_of_output() {
+                        break;
+                    }
                 }
                 // EIO: the last process that had the terminal open is gone.
                 Poll::Ready(Ok(_) | Err(_)) => {
@@ -263,6 +275,7 @@ impl SessionTask {
             }
         }
         if read > 0 {
+            self.transmit();
             return Poll::Ready(read);
         }
         if self.session.has_input() && !self.pty_ended {
@@ -346,7 +359,8 @@ fn changing(session: &Session, now: Instant) -> Changing<'_> {
 }
 
 enum Woken {
-    Mail(Event),
+    /// `None`: the session is forgotten.
+    Mail(Option<Event>),
     Written,
     /// So many bytes were read.
     Pty(usize),
