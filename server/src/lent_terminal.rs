@@ -179,6 +179,13 @@ impl LentTerminal {
     }
 }
 
+/// A client that is sent away may be stopped, and reads that only later: its keys are nobody's.
+impl Drop for LentTerminal {
+    fn drop(&mut self) {
+        self.let_pass(false);
+    }
+}
+
 /// Whether the client has left. It may have done so without us, when we stood still: what is
 /// written then goes to whoever has the terminal after it.
 fn was_taken_back(progress: &OwnedFd) -> bool {

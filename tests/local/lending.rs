@@ -352,6 +352,30 @@ fn what_is_typed_right_behind_a_key_comes_whole_and_in_order() {
 }
 
 #[test]
+fn keys_of_a_client_that_was_sent_away_are_nobodys() {
+    let world = world();
+    let (mut terminal, typed) = typist(&world);
+    let mut expected = String::new();
+    for _ in 0..5 {
+        wait_until_keys_pass(&world, &terminal);
+        let client = terminal.process();
+        client.signal(Signal::STOP);
+        let other = world.open(["attach", "typist", "--detach-others"]);
+        other.type_keys("b");
+        expected += "b";
+        wait_for_typed(&typed, &expected);
+        // It does not know yet that it was sent away.
+        terminal.type_keys("a");
+        client.signal(Signal::CONT);
+        terminal.wait_exit();
+        other.type_keys("c");
+        expected += "c";
+        wait_for_typed(&typed, &expected);
+        terminal = other;
+    }
+}
+
+#[test]
 fn keys_do_not_overtake_what_was_pasted_before_a_detach() {
     let world = world();
     let typed = world.path("typed");
