@@ -241,7 +241,7 @@ impl SessionTask {
     /// Ready once something was read from the pty, with its length, or it takes input again.
     fn poll_pty(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut read = 0;
-        while !self.pty_ended && read < TURN {
+        while self.session.reads_output() && !self.pty_ended && read < TURN {
             match self.poll_output(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.session.handle_output(Instant::now(), count);
