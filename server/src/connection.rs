@@ -9,6 +9,7 @@ use psess_descriptor::{Sink, Source};
 use psess_protocol::codec;
 use psess_protocol::frame::{Decoder, Frame};
 use psess_protocol::hello::Hello;
+use psess_protocol::identity::SessionId;
 use psess_protocol::message::{
     Attach, ByteString, ClientMessage, Failure, FailureKind, ServerMessage, Usage,
 };
@@ -65,6 +66,7 @@ impl Connection {
             environment,
             unwritten: 0,
             loan: None,
+            started: None,
             registry,
         };
         let result = async {
@@ -79,6 +81,7 @@ impl Connection {
             requests.serve(&mut reader, &hello).await
         }
         .await;
+        requests.leave_started();
         if let Err(error) = result {
             tracing::debug!("connection {}: {error}", id.0);
         }
@@ -183,6 +186,8 @@ struct Requests {
     unwritten: u32,
     /// The client's terminal, where it lent that.
     loan: Option<Loan>,
+    /// The session that was started for it last, unless it is attached.
+    started: Option<SessionId>,
     registry: Registry,
 }
 
@@ -225,6 +230,7 @@ impl Requests {
             }
         };
         let output = self.output.take().expect("a connection attaches once");
+        self.started = None;
         let (open, closed) = oneshot::channel();
         let arrival = Arrival {
             connection: self.id,
@@ -277,10 +283,14 @@ impl Requests {
         let answer = match message {
             ClientMessage::Environment(entries) => return self.add_environment(entries),
             ClientMessage::New(new) => {
+                self.leave_started();
+                let (connection, session) = (self.id, new.id);
                 let environment = self.environment.clone();
-                let created = registry
-                    .ask(|reply| Request::New(new, environment, reply))
+                let created = self
+                    .registry
+                    .ask(|reply| Request::New(connection, new, environment, reply))
                     .await?;
+                self.started = created.is_ok().then_some(session);
                 created.map_or_else(ServerMessage::Failed, ServerMessage::Created)
             }
             ClientMessage::List => return self.list().await,
@@ -338,6 +348,13 @@ impl Requests {
             }
         };
         self.write(&answer).await
+    }
+
+    /// The session that was started for this connection need not wait for it.
+    fn leave_started(&mut self) {
+        if let Some(session) = self.started.take() {
+            self.registry.send(Request::Left(session, self.id));
+        }
     }
 
     fn add_environment(&mut self, entries: Vec<ByteString>) -> io::Result<()> {
@@ -398,5 +415,68 @@ impl Requests {
             .expect("not attached")
             .write_all(&bytes)
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use psess_protocol::frame::{self, Kind};
+    use psess_protocol::message::{Created, NewSession};
+    use psess_protocol::size::Size;
+
+    use super::*;
+
+    fn new_session(id: SessionId) -> NewSession {
+        NewSession {
+            id,
+            name: None,
+            command: Vec::new(),
+            cwd: None,
+            environment: Vec::new(),
+            size: Size::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_need_not_wait_for_a_connection_that_starts_another_or_ends() {
+        let (client, server) = UnixStream::pair().unwrap();
+        let (registry, mut requests) = Registry::new();
+        let connection = Connection {
+            id: ConnectionId(7),
+            output: Sink::new(server.try_clone().unwrap().into()).unwrap(),
+            input: Source::new(server.into()).unwrap(),
+            relay: None,
+            environment: Vec::new(),
+            registry,
+        };
+        let mut said = Hello::of_client().encode();
+        let [first, second] = [SessionId([1; 16]), SessionId([2; 16])];
+        for id in [first, second] {
+            let body = codec::encode(&ClientMessage::New(new_session(id))).unwrap();
+            frame::encode(Kind::Message, &[&body], &mut said);
+        }
+        rustix::io::write(&client, &said).unwrap();
+        let serving = tokio::spawn(connection.serve());
+        let mut left = Vec::new();
+        let mut client = Some(client);
+        while let Some(request) = requests.recv().await {
+            match request {
+                Request::New(ConnectionId(7), new, _, reply) => {
+                    let created = Created {
+                        id: new.id,
+                        name: "work".parse().unwrap(),
+                        warnings: Vec::new(),
+                    };
+                    reply.send(Ok(created)).unwrap();
+                    client.take_if(|_| new.id == second);
+                }
+                Request::Left(session, ConnectionId(7)) => left.push(session),
+                other => panic!("{other:?}"),
+            }
+        }
+        serving.await.unwrap();
+        assert_eq!(left, [first, second]);
     }
 }

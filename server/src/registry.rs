@@ -13,6 +13,7 @@ use psess_protocol::name::SessionName;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::record::Record;
+use crate::session::ConnectionId;
 use crate::session_event::Event;
 
 /// Whom connections and sessions ask. A handle: the registry itself is a task.
@@ -26,8 +27,15 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 /// for its answer before it asks again, and a session tells of events that are rare.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Start a session, in this environment.
-    New(NewSession, Vec<ByteString>, Reply<Result<Created, Failure>>),
+    /// Start a session on behalf of a connection, in this environment.
+    New(
+        ConnectionId,
+        NewSession,
+        Vec<ByteString>,
+        Reply<Result<Created, Failure>>,
+    ),
+    /// The connection that a session was started for has ended, and was never attached.
+    Left(SessionId, ConnectionId),
     /// Find the mailbox of a session, for a client with these entries of its own.
     Enter(
         Target,

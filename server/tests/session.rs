@@ -431,6 +431,48 @@ fn a_question_that_reaches_nobody_as_its_client_left_is_answered_and_only_once()
 }
 
 /// Attaches connection 1 of a client as this build has it, and 2 of one that cannot do `missing`.
+#[test]
+fn a_question_asked_before_the_first_client_attaches_is_for_its_terminal() {
+    let (mut session, now) = session();
+    session.wait_for_first_client(now, ConnectionId(1));
+    assert!(!session.reads_output());
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    assert!(session.reads_output());
+    print(&mut session, now, b"\x1b]11;?\x1b\\");
+    let (sent, _) = sent(&mut session, now, 1);
+    assert_eq!(output(&sent), b"\x1b]11;?\x1b\\");
+    assert!(!session.has_input(), "nobody else answers");
+}
+
+#[test]
+fn the_first_client_is_waited_for_only_while_it_may_come() {
+    let waiting = || {
+        let (mut session, now) = session();
+        session.wait_for_first_client(now, ConnectionId(1));
+        (session, now)
+    };
+    let (mut session, now) = waiting();
+    session.handle_closed(now, ConnectionId(2));
+    assert!(!session.reads_output(), "another connection ended");
+    session.handle_closed(now, ConnectionId(1));
+    assert!(session.reads_output(), "its connection ended");
+
+    let (mut session, _) = waiting();
+    session.handle_exit(Outcome::Exited(0), 0);
+    assert!(session.reads_output(), "the program ended");
+
+    let (mut session, now) = waiting();
+    let due = session.poll_timeout().unwrap();
+    assert_eq!(due, now + Duration::from_secs(1));
+    session.handle_timeout(due - Duration::from_millis(1));
+    assert!(!session.reads_output());
+    session.handle_timeout(due);
+    assert!(session.reads_output(), "it takes too long");
+    assert_eq!(session.poll_timeout(), None);
+}
+
 fn attach_both(session: &mut Session, now: Instant, missing: Capability) {
     let older = Hello {
         capabilities: Capability::OF_THIS_BUILD & !missing.bit(),

@@ -4,6 +4,7 @@ mod attach;
 mod clients;
 mod commands;
 mod environment;
+mod first_client;
 mod lending;
 mod login;
 mod memory;

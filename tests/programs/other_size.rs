@@ -90,8 +90,7 @@ fn vim() {
             "NONE",
             "-n",
             "--cmd",
-            // Else it asks the terminal, and is answered by the server where no client is there yet.
-            "set nocp ruler hlsearch background=dark",
+            "set nocp ruler hlsearch",
             "rows.txt",
         ],
         "100G/row 11.\rzt5l",

@@ -73,7 +73,7 @@ impl RegistryTask {
             record.outcome = record.outcome.or(Some((hung_up, unix_time())));
             self.enter_on_roll(&record);
             let remains = remains(record.size);
-            if let Err(error) = remains.and_then(|fds| self.run_session(record, &fds)) {
+            if let Err(error) = remains.and_then(|fds| self.run_session(record, &fds, None)) {
                 tracing::error!("session '{name}' cannot be shown: {error:#}");
             }
         }

@@ -182,7 +182,15 @@ impl RegistryTask {
     fn handle_request(&mut self, request: Request) -> anyhow::Result<()> {
         // A reply that nobody waits for any more is of no use to anybody.
         match request {
-            Request::New(new, environment, reply) => self.start(new, &environment, reply)?,
+            Request::New(connection, new, environment, reply) => {
+                self.start(connection, new, &environment, reply)?;
+            }
+            Request::Left(session, connection) => {
+                // One that ended in the meantime waits for nobody.
+                if let Some(entry) = self.entries.get(session) {
+                    post(entry, Event::Closed(connection));
+                }
+            }
             Request::Enter(target, environment, reply) if self.waits(&target) => {
                 self.enter_later(&target, environment, reply);
             }

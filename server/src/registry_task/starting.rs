@@ -12,11 +12,14 @@ use crate::journal::JOURNAL_BYTES;
 use crate::keeper::protocol::{Spawn, SpawnStage, ToKeeper};
 use crate::record::Record;
 use crate::registry::Reply;
+use crate::session::ConnectionId;
 use crate::terminfo;
 
 /// A session that the keeper was asked to start.
 pub(super) struct Spawning {
     record: Record,
+    /// For whom.
+    connection: ConnectionId,
     /// What the user ought to know, each a sentence.
     warnings: Vec<String>,
     replies: Vec<Reply<Result<Created, Failure>>>,
@@ -26,6 +29,7 @@ impl RegistryTask {
     /// Starts a session, unless it was started already by the same request.
     pub(super) fn start(
         &mut self,
+        connection: ConnectionId,
         new: NewSession,
         environment: &[ByteString],
         reply: Reply<Result<Created, Failure>>,
@@ -92,6 +96,7 @@ impl RegistryTask {
             new.id,
             Spawning {
                 record,
+                connection,
                 warnings: warnings.into_iter().collect(),
                 replies: vec![reply],
             },
@@ -107,6 +112,7 @@ impl RegistryTask {
     ) -> anyhow::Result<()> {
         let Some(Spawning {
             mut record,
+            connection,
             warnings,
             replies,
         }) = self.spawning.remove(&session)
@@ -114,7 +120,7 @@ impl RegistryTask {
             return Ok(());
         };
         record.pid = pid;
-        let result = self.run_session(record.clone(), &fds);
+        let result = self.run_session(record.clone(), &fds, Some(connection));
         self.entries.release(&record.name);
         match result {
             Ok(()) => {

@@ -21,7 +21,7 @@ use crate::journal_error::JournalError;
 use crate::keeper::protocol::{HeldSession, ToKeeper};
 use crate::record::Record;
 use crate::registry::{Entry, Reply, Request};
-use crate::session::Session;
+use crate::session::{ConnectionId, Session};
 use crate::session_event::{Event, MAILBOX};
 use crate::session_task::SessionTask;
 
@@ -52,7 +52,7 @@ impl RegistryTask {
     /// Takes over a session of a server before this one, now or later.
     pub(super) fn adopt(&mut self, held: HeldSession, fds: Vec<OwnedFd>) {
         let record = record_of(held);
-        let Err(error) = self.run_session(record.clone(), &fds) else {
+        let Err(error) = self.run_session(record.clone(), &fds, None) else {
             return;
         };
         let name = &record.name;
@@ -73,7 +73,7 @@ impl RegistryTask {
     /// Tries again to take over what waits.
     pub(super) fn take_over_waiting(&mut self) {
         for mut waiting in std::mem::take(&mut self.waiting) {
-            match self.run_session(waiting.record.clone(), &waiting.fds) {
+            match self.run_session(waiting.record.clone(), &waiting.fds, None) {
                 Ok(()) => {
                     let Record { id, name, .. } = waiting.record;
                     tracing::info!("session '{name}' is taken over at last");
@@ -187,8 +187,13 @@ impl RegistryTask {
     }
 
     /// Runs a session with what the keeper holds of it: pty, journal and input. When it fails,
-    /// that stays as it is.
-    pub(super) fn run_session(&mut self, record: Record, fds: &[OwnedFd]) -> anyhow::Result<()> {
+    /// that stays as it is. One that just began waits for the connection that it was started for.
+    pub(super) fn run_session(
+        &mut self,
+        record: Record,
+        fds: &[OwnedFd],
+        started_for: Option<ConnectionId>,
+    ) -> anyhow::Result<()> {
         let [pty, journal, input] = fds else {
             return Err(anyhow!("descriptors are missing"));
         };
@@ -207,15 +212,19 @@ impl RegistryTask {
         };
         let journal = opened.context("no memory for its journal")?;
         let pty = pty.try_clone().context("no descriptor for its terminal")?;
-        let session = Session::after(
+        let now = Instant::now();
+        let mut session = Session::after(
             self.introduction.predecessor,
-            Instant::now(),
+            now,
             record.clone(),
             journal,
             self.history_limits,
         );
         if session.is_set_aside() {
             tracing::error!("session '{}' is set aside: servers died of it", record.name);
+        }
+        if let Some(connection) = started_for {
+            session.wait_for_first_client(now, connection);
         }
         let task = SessionTask::new(session, pty, self.registry.clone(), self.turns.clone())?;
         let line = task.line();

@@ -42,6 +42,7 @@ impl Session {
         attach: &Attach,
     ) -> Result<(), Failure> {
         self.supersede(now, attach)?;
+        self.first_client = None;
         self.catch_up(now);
         if attach.detach_others {
             self.detach_all(|_| DetachReason::ByOther);
@@ -207,6 +208,7 @@ impl Session {
 
     /// A connection ended. Without a farewell the client's link was lost.
     pub fn handle_closed(&mut self, now: Instant, connection: ConnectionId) {
+        self.forget_first_client(connection);
         self.end(now, connection, EndingManner::Closed);
     }
 

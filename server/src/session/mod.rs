@@ -9,6 +9,7 @@ mod attachment;
 mod credit;
 mod direct;
 mod draft;
+mod first_client;
 mod input;
 mod input_report;
 mod line_marks;
@@ -42,6 +43,7 @@ use crate::record::Record;
 
 use attachment::Attachment;
 use draft::Draft;
+use first_client::FirstClient;
 use milestone::Milestones;
 use past_clients::PastClients;
 use question::Questions;
@@ -69,6 +71,8 @@ pub struct Session {
     shadow: Shadow,
     attachments: Connections<Attachment>,
     past_clients: PastClients,
+    /// Who is waited for before any output is read.
+    first_client: Option<FirstClient>,
     closed: Vec<ConnectionId>,
     questions: Questions,
     milestones: Milestones,
@@ -119,6 +123,7 @@ impl Session {
             shadow: Shadow::new(now, Terminal::new(size, limits), Offset(0)),
             attachments: Connections::new(),
             past_clients: PastClients::default(),
+            first_client: None,
             closed: Vec::new(),
             questions: Questions::default(),
             milestones: Milestones::default(),
@@ -192,6 +197,8 @@ impl Session {
 
     /// The program ended; its last output may still lie in the pty.
     pub fn handle_exit(&mut self, outcome: Outcome, unix_time: u64) {
+        // It waits for no answer.
+        self.first_client = None;
         self.record.outcome = Some((outcome, unix_time));
     }
 
@@ -307,16 +314,18 @@ impl Session {
                 .min()
             })
             .chain(self.poll_release())
+            .chain(self.first_client_due())
             .chain(self.shadow.due())
             .chain(self.shadow.pack_due())
             .min()
     }
 
     /// Time went by: the terminal model catches up, some of its history is packed, heartbeats are
-    /// sent, clients that fell silent are given up, and what was held for those that did not come
-    /// back is let go.
+    /// sent, clients that fell silent are given up, as is a first one that did not come, and what was
+    /// held for those that did not come back is let go.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.settle(now);
+        self.give_up_first_client(now);
         let mut silent = Vec::new();
         for (connection, attachment) in self.attachments.iter_mut() {
             if let Some(number) = attachment.heartbeat.poll_ping(now) {

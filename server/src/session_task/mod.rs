@@ -249,7 +249,7 @@ impl SessionTask {
     /// the pty takes input again.
     fn poll_pty(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
         let mut read = 0;
-        while !self.pty_ended && read < TURN {
+        while self.session.reads_output() && !self.pty_ended && read < TURN {
             match self.poll_output(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.session.handle_output(Instant::now(), count);

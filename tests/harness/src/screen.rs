@@ -161,6 +161,14 @@ impl vt100::Callbacks for Answers {
         self.title = String::from_utf8_lossy(title).into_owned();
     }
 
+    /// The background is pale yellow, as on a light terminal (xterm ctlseqs, OSC 11).
+    fn unhandled_osc(&mut self, _: &mut vt100::Screen, parameters: &[&[u8]]) {
+        if parameters == [b"11".as_slice(), b"?"] {
+            self.pending
+                .extend_from_slice(b"\x1b]11;rgb:ffff/ffff/dddd\x1b\\");
+        }
+    }
+
     /// Answers what programs wait for, and keeps the keyboard's modes (xterm ctlseqs; kitty's
     /// "Comprehensive keyboard handling in terminals").
     fn unhandled_csi(
