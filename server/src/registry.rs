@@ -34,7 +34,8 @@ pub(crate) enum Request {
         Vec<ByteString>,
         Reply<Result<Created, Failure>>,
     ),
-    /// The connection that a session was started for has ended, and was never attached.
+    /// The connection that a session was started for has ended, or started another, and never
+    /// attached.
     Left(SessionId, ConnectionId),
     /// Find the mailbox of a session, for a client with these entries of its own.
     Enter(

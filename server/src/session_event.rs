@@ -22,7 +22,7 @@ pub(crate) enum Event {
     Message(ConnectionId, ClientMessage),
     /// What an attached client typed.
     Input(ConnectionId, InputOffset, Vec<u8>),
-    /// A connection ended that was attached, or had started the session.
+    /// A connection ended that was attached, or had started the session, or it started another.
     Closed(ConnectionId),
     /// The program ended, at a time in seconds since 1970.
     Exited(Outcome, u64),

@@ -430,7 +430,6 @@ fn a_question_that_reaches_nobody_as_its_client_left_is_answered_and_only_once()
     }
 }
 
-/// Attaches connection 1 of a client as this build has it, and 2 of one that cannot do `missing`.
 #[test]
 fn a_question_asked_before_the_first_client_attaches_is_for_its_terminal() {
     let (mut session, now) = session();
@@ -473,6 +472,7 @@ fn the_first_client_is_waited_for_only_while_it_may_come() {
     assert_eq!(session.poll_timeout(), None);
 }
 
+/// Attaches connection 1 of a client as this build has it, and 2 of one that cannot do `missing`.
 fn attach_both(session: &mut Session, now: Instant, missing: Capability) {
     let older = Hello {
         capabilities: Capability::OF_THIS_BUILD & !missing.bit(),

@@ -42,7 +42,9 @@ impl Session {
         attach: &Attach,
     ) -> Result<(), Failure> {
         self.supersede(now, attach)?;
-        self.first_client = None;
+        if !attach.read_only {
+            self.first_client = None;
+        }
         self.catch_up(now);
         if attach.detach_others {
             self.detach_all(|_| DetachReason::ByOther);

@@ -230,9 +230,9 @@ impl Attachment {
         self.skips
     }
 
-    /// The same, once.
-    pub(crate) fn take_skip(&mut self) -> bool {
-        std::mem::take(&mut self.skips)
+    /// It was, if it was much.
+    pub(crate) fn forget_skip(&mut self) {
+        self.skips = false;
     }
 
     /// Whether a ping has gone unanswered for so long that its terminal may be out of reach.

@@ -7,7 +7,7 @@ use psess_protocol::lending::Ring;
 use psess_protocol::offset::Offset;
 
 use super::attachment::Direct;
-use super::{ConnectionId, SKIP_BYTES, Session};
+use super::{ConnectionId, Session};
 
 impl Session {
     /// The log's file for a terminal that a connection lends, opened anew, and where its ring lies
@@ -38,9 +38,7 @@ impl Session {
         if attachment.has_messages() {
             return None;
         }
-        let is_far_behind = log.end().bytes_since(position) >= SKIP_BYTES;
-        let is_skipped = is_far_behind && (attachment.skips() || self.shadow.is_alternate());
-        (!is_skipped).then_some((position, bytes))
+        (!self.is_to_skip(connection)).then_some((position, bytes))
     }
 
     /// So many bytes of that were written.

@@ -18,7 +18,7 @@ pub(super) struct FirstClient {
 
 impl Session {
     /// The program was just started on behalf of a connection, which is about to attach: until it
-    /// does, or ends, or takes too long, no output is to be read.
+    /// does, or another that may type, or it ends, or takes too long, no output is to be read.
     pub fn wait_for_first_client(&mut self, now: Instant, connection: ConnectionId) {
         self.first_client = Some(FirstClient {
             connection,

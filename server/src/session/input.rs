@@ -102,6 +102,17 @@ impl Session {
             .is_some_and(|position| end.bytes_since(position) >= SKIP_BYTES)
     }
 
+    /// Whether what is unsent to a connection is to be skipped now: much, and its user stopped the
+    /// program, or the alternate screen was drawn over since.
+    pub(super) fn is_to_skip(&self, connection: ConnectionId) -> bool {
+        let stops_or_covers = |attachment: &Attachment| {
+            let drawn_over = self.shadow.is_alternate() && attachment.credit.available() > 0;
+            attachment.skips() || drawn_over
+        };
+        let attachment = self.attachments.get(connection);
+        attachment.is_some_and(stops_or_covers) && self.is_far_behind(connection)
+    }
+
     /// Whether output is to be skipped, for any client, at its next transmission.
     pub(crate) fn is_about_to_skip(&self) -> bool {
         self.attachments.values().any(Attachment::skips)

@@ -246,12 +246,12 @@ impl Session {
         if self.needs_model(now, connection) {
             self.catch_up(now);
         }
+        let skips = self.is_to_skip(connection);
         if let Some(attachment) = self.attachments.get_mut(connection) {
-            let stopped = attachment.take_skip();
-            let drawn_over = self.shadow.is_alternate() && attachment.credit.available() > 0;
-            if (stopped || drawn_over) && self.is_far_behind(connection) {
-                self.skip_ahead(now, connection);
-            }
+            attachment.forget_skip();
+        }
+        if skips {
+            self.skip_ahead(now, connection);
         }
         let is_in_log = self.fill(now, connection, TRANSMIT_BYTES, out);
         if !is_in_log {

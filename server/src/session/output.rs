@@ -48,6 +48,7 @@ impl Session {
         self.journal.commit_output(bytes);
         self.active = now;
         self.handling(|session| session.shadow_output(now, position));
+        self.forgive(now);
         self.attachments
             .values_mut()
             .for_each(|attachment| attachment.handle_change(now));
@@ -80,7 +81,6 @@ impl Session {
         if self.shadow.pack_due().is_some_and(|due| due <= now) {
             self.handling(|session| session.shadow.pack(now));
         }
-        self.forgive(now);
         self.trim(now);
     }
 

@@ -48,20 +48,25 @@ impl Client {
         self.written < self.pending.len() || lent.is_some_and(LentTerminal::is_blocked)
     }
 
-    /// Writes what there is for it: until it takes no more (pending), or there is no more.
+    /// Writes what there is for it: until it takes no more, or there is no more. Pending: it took
+    /// nothing.
     fn poll_transmit(
         &mut self,
         cx: &mut Context<'_>,
         connection: ConnectionId,
         session: &mut Session,
     ) -> Poll<Transmit> {
+        let mut took = false;
         loop {
             if self.written < self.pending.len() {
                 let rest = &self.pending[self.written..];
-                match ready!(self.output.poll_write(cx, rest)) {
-                    Ok(written) => self.written += written,
-                    Err(_) => return Poll::Ready(Transmit::ThenClose),
+                match self.output.poll_write(cx, rest) {
+                    Poll::Ready(Ok(written)) => self.written += written,
+                    Poll::Ready(Err(_)) => return Poll::Ready(Transmit::ThenClose),
+                    Poll::Pending if took => return Poll::Ready(Transmit::GoOn),
+                    Poll::Pending => return Poll::Pending,
                 }
+                took = true;
                 continue;
             }
             if self.closing {
@@ -70,6 +75,7 @@ impl Client {
             // An echo is seen sooner when all else is done after it.
             let direct = self.poll_direct(cx, connection, session);
             if direct == Poll::Ready(true) {
+                took = true;
                 continue;
             }
             self.pending.clear();
@@ -78,7 +84,10 @@ impl Client {
             self.closing = next == Transmit::ThenClose;
             if self.pending.is_empty() && !self.closing {
                 self.pending.shrink_to(4096);
-                return direct.map(|_| Transmit::GoOn);
+                return match direct {
+                    Poll::Pending if !took => Poll::Pending,
+                    Poll::Pending | Poll::Ready(_) => Poll::Ready(Transmit::GoOn),
+                };
             }
         }
     }
@@ -123,12 +132,13 @@ impl SessionTask {
         }
     }
 
-    /// Ready once a client that was blocked was written to.
+    /// Ready once a client that was blocked was written to: that may call for more than this client,
+    /// as for an answer to what it is not sent any more.
     pub(super) fn poll_clients(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_transmit(cx, Client::is_blocked)
     }
 
-    /// Writes what there is for some of the clients. Ready: one of them was sent all.
+    /// Writes what there is for some of the clients. Ready: one of them took something.
     fn poll_transmit(&mut self, cx: &mut Context<'_>, some: impl Fn(&Client) -> bool) -> Poll<()> {
         let (mut any, mut closed) = (Poll::Pending, Vec::new());
         for (connection, client) in self.clients.iter_mut() {

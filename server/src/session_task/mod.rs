@@ -39,7 +39,7 @@ const TURN: usize = 4 << 10;
 /// What the shortest read counts for.
 const LEAST_READ: usize = TURN / 4;
 
-/// Messages taken from the mailbox before the clients are written to.
+/// Messages taken from the mailbox each time the task wakes.
 const MAILBOX_TURN: usize = 64;
 
 /// A session that runs.
