@@ -14,6 +14,7 @@ use psess_protocol::hello::Hello;
 use psess_protocol::identity::Generation;
 use psess_protocol::message::ClientMessage;
 use psess_protocol::offset::{InputOffset, Offset};
+use rustix::io::Errno;
 
 use crate::lending::{Lending, LentPty};
 use crate::transport::end::PipeEnd;
@@ -174,12 +175,40 @@ impl Connection {
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let read = self.pipe.reader.poll_read(context, self.decoder.spare());
-        if read.is_pending() && self.is_deaf {
-            // Nobody reads what we say, and nothing more has come: it is over.
-            return Poll::Ready(Ok(0));
-        }
-        let count = ready!(read)?;
+        let count = if read.is_pending() && self.is_deaf {
+            // Nobody reads what we say: where nothing more has come it is over. The runtime may not
+            // have heard of what came, the last words to us among it.
+            match rustix::io::read(&self.pipe.reader, self.decoder.spare()) {
+                Err(Errno::AGAIN | Errno::INTR) => return Poll::Ready(Ok(0)),
+                read => read?,
+            }
+        } else {
+            ready!(read)?
+        };
         self.decoder.filled(count);
         Poll::Ready(Ok(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_words_of_a_server_that_reads_no_more_are_heard() {
+        let (ours, mut theirs) = UnixStream::pair().expect("sockets");
+        let pipe = Pipe::from_socket(ours, Vec::new()).expect("a pipe");
+        let hello = Hello::of_client();
+        let mut connection = Connection::new(Generation(1), pipe, Decoder::new(), hello);
+        theirs.write_all(b"words").expect("it takes them");
+        drop(theirs);
+        let message = ClientMessage::Detach;
+        connection.send(&message).expect("it is small");
+        // Before the runtime has heard of what came.
+        assert_eq!(connection.run().await.expect("they are there"), 5);
+        assert_eq!(connection.run().await.expect("nothing is wrong"), 0);
     }
 }

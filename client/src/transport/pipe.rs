@@ -38,7 +38,7 @@ impl Pipe {
     }
 
     /// Takes over a connected socket.
-    pub(super) fn from_socket(socket: UnixStream, warnings: Vec<String>) -> io::Result<Self> {
+    pub(crate) fn from_socket(socket: UnixStream, warnings: Vec<String>) -> io::Result<Self> {
         let socket = OwnedFd::from(socket);
         Ok(Self {
             writer: Sink::new(socket.try_clone()?)?,
