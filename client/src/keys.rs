@@ -162,6 +162,12 @@ impl KeyScanner {
         }
     }
 
+    /// The key that it looks for.
+    #[must_use]
+    pub fn detach_key(&self) -> DetachKey {
+        self.key
+    }
+
     /// Takes what was typed, and appends to `out` what is for the program. Returns whether to
     /// detach now; what was typed behind the key is dropped then.
     pub fn scan(&mut self, now: Instant, typed: &[u8], out: &mut Vec<u8>) -> bool {

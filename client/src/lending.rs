@@ -17,6 +17,9 @@ use rustix::net::{
 
 use crate::note::Note;
 
+/// The longest that a terminal sends for a key, or for a few that are hit at once.
+pub(crate) const KEY_BYTES: usize = 64;
+
 /// A terminal that is lent. Dropping it takes the terminal back.
 #[derive(Debug)]
 pub struct Lending {
@@ -61,10 +64,12 @@ impl LentPty {
         self.note.lets_pass()
     }
 
-    /// Writes typed bytes to the pty, if they may pass the server by: how many it took.
+    /// Writes typed bytes to the pty, if they may pass the server by: how many it took. What is pasted
+    /// goes through the server, as the program may not read it for long.
     #[must_use]
     pub fn type_in(&self, typed: &[u8]) -> usize {
-        if !self.lets_pass() {
+        let is_key = (1..=KEY_BYTES).contains(&typed.len());
+        if !is_key || !self.lets_pass() {
             return 0;
         }
         // What it does not take the server gets: it waits for a program that does not read, and

@@ -22,10 +22,6 @@ use crate::keys::DetachKey;
 use crate::lending::LentPty;
 use crate::tty;
 
-/// The longest that a terminal sends for a key, or for a few that are hit at once: what is longer
-/// was pasted, and the program may not read it for long.
-pub const KEY_BYTES: usize = 64;
-
 /// What is read from the terminal at once: more than a tty ever gives.
 pub const TYPED_BYTES: usize = 4096;
 
@@ -77,12 +73,20 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     passage: Option<Passage>,
-    /// Keys passed that the main loop was not told of, the first of them then; whether one stops.
-    passed: Option<(Instant, bool)>,
-    /// The main loop has been woken for them.
-    is_told: bool,
+    passed: Option<Passed>,
     typed: Option<io::Result<Vec<u8>>>,
     is_over: bool,
+}
+
+/// Keys that passed, and that the main loop has not taken note of.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    /// When the first of them did.
+    since: Instant,
+    /// One is to stop the program.
+    stops: bool,
+    /// The main loop has been woken for them.
+    is_told: bool,
 }
 
 impl Shortcut {
@@ -138,8 +142,7 @@ impl Shortcut {
     /// What there is to tell now.
     pub fn poll(&mut self) -> Option<Told> {
         let mut state = self.shared.state();
-        if let Some((_, stops)) = state.passed.take() {
-            state.is_told = false;
+        if let Some(Passed { stops, .. }) = state.passed.take() {
             return Some(Told::Passed { stops });
         }
         state.typed.take().map(Told::Typed)
@@ -221,6 +224,17 @@ impl Shared {
     }
 }
 
+impl Passed {
+    /// One key, then.
+    fn at(since: Instant) -> Self {
+        Self {
+            since,
+            stops: false,
+            is_told: false,
+        }
+    }
+}
+
 /// However the thread ends, the main loop does not leave the terminal to it.
 struct ThreadEnd<'a>(&'a Shared);
 
@@ -247,15 +261,15 @@ impl State {
             Err(error) => return self.hand_over(Err(error.into())),
         };
         let typed = &typed[..count];
-        let is_key = (1..=KEY_BYTES).contains(&count) && passage.detach_key.passes(typed);
-        let passed = match is_key && tty::size(terminal.as_fd()) == passage.size {
+        let is_plain = passage.detach_key.passes(typed);
+        let passed = match is_plain && tty::size(terminal.as_fd()) == passage.size {
             true => passage.pty.type_in(typed),
             false => 0,
         };
         if passed > 0 {
             let stops = stop_keys::are_in(&typed[..passed]);
-            let (since, stopped) = self.passed.unwrap_or_else(|| (Instant::now(), false));
-            self.passed = Some((since, stopped || stops));
+            let first = || Passed::at(Instant::now());
+            self.passed.get_or_insert_with(first).stops |= stops;
         }
         if passed < count || count == 0 {
             self.hand_over(Ok(typed[passed..].to_vec()));
@@ -269,15 +283,18 @@ impl State {
 
     /// When the main loop is to be told.
     fn due(&self) -> Option<Instant> {
-        let (since, _) = self.passed.filter(|_| !self.is_told)?;
-        Some(since + TOLD_AFTER)
+        let passed = self.passed.filter(|passed| !passed.is_told)?;
+        Some(passed.since + TOLD_AFTER)
     }
 
     /// Whether the main loop is to be woken now.
     fn poll_news(&mut self, now: Instant) -> bool {
-        let stops = self.passed.is_some_and(|(_, stops)| stops);
-        let is_due = self.due().is_some_and(|due| stops || due <= now);
-        self.is_told |= is_due;
+        let due = self.due();
+        let mut is_due = false;
+        if let Some(passed) = &mut self.passed {
+            is_due = due.is_some_and(|due| passed.stops || due <= now);
+            passed.is_told |= is_due;
+        }
         is_due || self.typed.is_some()
     }
 }
@@ -294,6 +311,7 @@ mod tests {
     use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
     use super::*;
+    use crate::lending::KEY_BYTES;
     use crate::note::Note;
 
     /// A pty in raw mode: both its ends.
@@ -421,14 +439,17 @@ mod tests {
         let later = now + TOLD_AFTER;
         let mut state = State::default();
         assert!(!state.poll_news(now));
-        state.passed = Some((now, false));
+        state.passed = Some(Passed::at(now));
         assert_eq!(state.due(), Some(later));
         assert!(!state.poll_news(now));
         assert!(state.poll_news(later));
         assert!(!state.poll_news(later));
         assert_eq!(state.due(), None);
         let mut state = State {
-            passed: Some((now, true)),
+            passed: Some(Passed {
+                stops: true,
+                ..Passed::at(now)
+            }),
             ..State::default()
         };
         assert!(state.poll_news(now));

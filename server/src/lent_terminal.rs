@@ -43,8 +43,6 @@ pub(crate) struct LentTerminal {
     log: OwnedFd,
     /// The position that belongs to that offset.
     position: Offset,
-    /// The position at which the ring begins again.
-    around: Offset,
     /// The position that is noted for the client, and where.
     noted: Offset,
     note: OwnedFd,
@@ -80,7 +78,6 @@ impl LentTerminal {
             ring,
             log,
             position: Offset(0),
-            around: Offset(0),
             noted: Offset(0),
             note,
             lets_pass: false,
@@ -127,12 +124,14 @@ impl LentTerminal {
         position: Offset,
         length: usize,
     ) -> Poll<io::Result<usize>> {
-        if position != self.position || position == self.around {
+        let in_ring = position.0 % self.ring.length;
+        // Where the ring begins again the file's offset is at its end.
+        if position != self.position || in_ring == 0 {
             self.move_to(position)?;
         } else if position.bytes_since(self.noted) >= NOTED_EACH {
             self.note(position)?;
         }
-        let before_end = self.around.bytes_since(position).min(CHUNK as u64);
+        let before_end = (self.ring.length - in_ring).min(CHUNK as u64);
         let count = length.min(before_end as usize);
         let (log, progress) = (&self.log, &self.progress);
         let written = self
@@ -167,7 +166,6 @@ impl LentTerminal {
     fn move_to(&mut self, position: Offset) -> io::Result<()> {
         seek(&self.log, SeekFrom::Start(self.ring.place(position)))?;
         self.position = position;
-        self.around = Offset(position.0 - position.0 % self.ring.length + self.ring.length);
         self.note(position)
     }
 

@@ -289,7 +289,7 @@ fn wait_until_keys_pass(world: &World, terminal: &Terminal) {
     });
     let client = terminal.process();
     eventually("the client has read all there is", || {
-        client.status("State")?.starts_with('S').then_some(())
+        client.waits()?.then_some(())
     });
 }
 

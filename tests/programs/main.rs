@@ -58,10 +58,7 @@ impl Picture {
 /// The picture once the program has said nothing for a moment, and not for want of a processor:
 /// every process waits for something.
 fn settled(world: &World, terminal: &Terminal) -> Picture {
-    let waits = |process: &Process| {
-        let state = process.status("State");
-        state.is_none_or(|state| state.starts_with('S'))
-    };
+    let waits = |process: &Process| process.waits() != Some(false);
     let mut last = (terminal.received().len(), std::time::Instant::now());
     eventually("the program is quiet", || {
         let length = terminal.received().len();

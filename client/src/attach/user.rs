@@ -13,7 +13,7 @@ use super::AttachedClient;
 use crate::banner;
 use crate::doctor::cut::Cut;
 use crate::lending::LentPty;
-use crate::shortcut::{KEY_BYTES, Passage, Told};
+use crate::shortcut::{Passage, Told};
 use crate::signals::Signalled;
 use crate::terminal::RawTerminal;
 
@@ -47,11 +47,15 @@ impl AttachedClient {
         let line = match &banner {
             Some(banner) => {
                 let columns = self.screen.size().columns;
-                Some(banner::text(banner, &self.detach_key.to_string(), columns))
+                Some(banner::text(
+                    banner,
+                    &self.keys.detach_key().to_string(),
+                    columns,
+                ))
             }
             None if self.reason.is_some() => self.reason.as_ref().map(|(_, text)| text.clone()),
             None if self.watching.poll_timeout().is_some() => {
-                self.watching.banner(&self.detach_key.to_string())
+                self.watching.banner(&self.keys.detach_key().to_string())
             }
             None if self.stats && self.link.state() == State::Live => {
                 Some(banner::stats(&self.link.stats(now)))
@@ -89,7 +93,7 @@ impl AttachedClient {
     }
 
     pub(super) fn handle_keys(&mut self, now: Instant, passed: &[u8], detach: bool) {
-        let typed = self.type_in(passed);
+        let typed = self.lent_pty().map_or(0, |pty| pty.type_in(passed));
         if typed > 0 {
             let stops = stop_keys::are_in(&passed[..typed]);
             self.link.handle_typed_past(now, stops);
@@ -99,16 +103,6 @@ impl AttachedClient {
         }
         if detach {
             self.link.handle_detach(now);
-        }
-    }
-
-    /// Writes keys straight to the pty, where that is lent to us: how many bytes it took. What is
-    /// pasted goes through the server, as the program may not read it for long.
-    fn type_in(&mut self, passed: &[u8]) -> usize {
-        let is_key = (1..=KEY_BYTES).contains(&passed.len());
-        match self.lent_pty() {
-            Some(pty) if is_key => pty.type_in(passed),
-            Some(_) | None => 0,
         }
     }
 
@@ -127,7 +121,7 @@ impl AttachedClient {
         (is_idle && pty.lets_pass()).then(|| Passage {
             pty: pty.clone(),
             size: self.screen.size(),
-            detach_key: self.detach_key,
+            detach_key: self.keys.detach_key(),
         })
     }
 

@@ -304,18 +304,24 @@ pub(crate) struct Footprint {
     pub(crate) server_kib: u64,
 }
 
-/// Whether a process waits for something to happen (proc_pid_status(5)).
+/// Whether a process waits for something to happen.
 fn waits(pid: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let mut lines = status.lines();
-    lines.any(|line| line.starts_with("State:") && line.contains("S (sleeping)"))
+    status(pid, "State:").is_some_and(|state| state.contains("S (sleeping)"))
 }
 
 fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    number.expect("the process lives")
+    let resident = status(pid, "VmRSS:").unwrap_or_default();
+    let number = resident.split_whitespace().next();
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("the process lives")
+}
+
+/// What the kernel says of a process behind `key` (proc_pid_status(5)).
+fn status(pid: u32, key: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut lines = status.lines();
+    lines.find_map(|line| Some(line.strip_prefix(key)?.to_owned()))
 }
 
 /// Whether a server, which is stopped, is at work on a session: as its journal's header says.

@@ -111,6 +111,12 @@ impl Process {
         Some(line.trim().to_owned())
     }
 
+    /// Whether it waits for something to happen; `None` when it is gone.
+    #[must_use]
+    pub fn waits(&self) -> Option<bool> {
+        Some(self.status("State")?.starts_with('S'))
+    }
+
     /// The fields of proc(5) `stat` behind the name: state, parent, …
     fn stat(&self) -> Option<Vec<String>> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
