@@ -1,25 +1,23 @@
-//! One connection of a client: its hello, its requests, and once it is attached, its frames on
-//! their way to the session.
+//! One connection of a client: its hello, and its requests until it is attached. Then the session
+//! has it.
 
+use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use psess_descriptor::{Sink, Source};
-use psess_protocol::codec;
-use psess_protocol::frame::{Decoder, Frame};
 use psess_protocol::hello::Hello;
 use psess_protocol::identity::SessionId;
 use psess_protocol::message::{
     Attach, ByteString, ClientMessage, Failure, FailureKind, ServerMessage, Usage,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::environment;
 use crate::lent_terminal::Loan;
+use crate::reader::{Reader, Said};
 use crate::registry::{Registry, Request};
-use crate::rights;
 use crate::session::ConnectionId;
 use crate::session_event::{Arrival, Event};
 use crate::session_task::encode;
@@ -50,7 +48,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Serves the connection to its end.
+    /// Serves the connection until it ends, or a session has it.
     pub(crate) async fn serve(self) {
         let Self {
             id,
@@ -70,15 +68,10 @@ impl Connection {
             registry,
         };
         let result = async {
-            let mut reader = Reader {
-                input,
-                descriptors: relay.is_none().then(Vec::new),
-                relay,
-                decoder: Decoder::new(),
-            };
+            let mut reader = Reader::new(input, relay);
             let output = requests.output.as_mut().expect("not attached yet");
-            let hello = reader.hello(output).await?;
-            requests.serve(&mut reader, &hello).await
+            let hello = greet(&mut reader, output).await?;
+            requests.serve(reader, &hello).await
         }
         .await;
         requests.leave_started();
@@ -88,93 +81,42 @@ impl Connection {
     }
 }
 
-struct Reader {
-    input: Source,
-    /// The relay that handed over the connection: it ends with it. A relay that was killed leaves
-    /// the output behind, but nobody who passes on input.
-    relay: Option<Source>,
-    decoder: Decoder,
-    /// Descriptors that came, where some may come: before the client is attached.
-    descriptors: Option<Vec<OwnedFd>>,
+/// Reads the client's hello and answers it.
+async fn greet(reader: &mut Reader, output: &mut Sink) -> io::Result<Hello> {
+    let mut seen = Vec::new();
+    let mut buffer = [0; 1024];
+    let theirs = loop {
+        let read = timeout(HELLO_TIMEOUT, reader.input().read(&mut buffer)).await??;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        seen.extend_from_slice(&buffer[..read]);
+        if let Some((hello, length)) = Hello::decode(&seen).map_err(io::Error::other)? {
+            reader.feed(&seen[length..]);
+            break hello;
+        }
+    };
+    let ours = Hello::answering(&theirs);
+    output.write_all(&ours.encode()).await?;
+    // The client says so too, in words for its user.
+    ours.common_version(&theirs).map_err(io::Error::other)?;
+    Ok(theirs)
 }
 
-impl Reader {
-    /// Reads the client's hello and answers it.
-    async fn hello(&mut self, output: &mut Sink) -> io::Result<Hello> {
-        let mut seen = Vec::new();
-        let mut buffer = [0; 1024];
-        let theirs = loop {
-            let read = timeout(HELLO_TIMEOUT, self.input.read(&mut buffer)).await??;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+/// The next message, `None` at the end.
+async fn next_message(reader: &mut Reader) -> io::Result<Option<ClientMessage>> {
+    loop {
+        match reader.next()? {
+            Some(Said::Message(message)) => return Ok(Some(message)),
+            Some(Said::Input(..)) => {
+                return Err(io::Error::other("input before the connection is attached"));
             }
-            seen.extend_from_slice(&buffer[..read]);
-            if let Some((hello, length)) = Hello::decode(&seen).map_err(io::Error::other)? {
-                self.decoder.feed(&seen[length..]);
-                break hello;
-            }
-        };
-        let ours = Hello::answering(&theirs);
-        output.write_all(&ours.encode()).await?;
-        // The client says so too, in words for its user.
-        ours.common_version(&theirs).map_err(io::Error::other)?;
-        Ok(theirs)
-    }
-
-    /// What the client lent, if that came as a whole.
-    fn loan(&mut self) -> Option<Loan> {
-        let descriptors = std::mem::take(self.descriptors.as_mut()?);
-        let [terminal, progress] = <[OwnedFd; 2]>::try_from(descriptors).ok()?;
-        Some(Loan { terminal, progress })
-    }
-
-    /// The next frame of interest, `None` at the end.
-    async fn next(&mut self) -> io::Result<Option<Incoming>> {
-        loop {
-            match self.decoder.next().map_err(io::Error::other)? {
-                Some(Frame::Message(body)) => {
-                    let message = codec::decode(body).map_err(io::Error::other)?;
-                    return Ok(Some(Incoming::Message(message)));
-                }
-                Some(Frame::Input(offset, bytes)) => {
-                    return Ok(Some(Incoming::Input(offset, bytes.to_vec())));
-                }
-                Some(Frame::Output(..) | Frame::Replay(_)) => {
-                    return Err(io::Error::other("a client that sends output"));
-                }
-                None => {}
-            }
-            let read = match &mut self.descriptors {
-                Some(descriptors) if descriptors.len() <= rights::MOST => {
-                    rights::receive(&self.input, self.decoder.spare(), descriptors).await?
-                }
-                Some(_) => return Err(io::Error::other("more descriptors than anybody needs")),
-                None => tokio::select! {
-                    biased;
-                    read = self.input.read(self.decoder.spare()) => read?,
-                    () = ended(self.relay.as_ref()) => 0,
-                },
-            };
-            if read == 0 {
-                return Ok(None);
-            }
-            self.decoder.filled(read);
+            None => {}
+        }
+        if poll_fn(|cx| reader.poll_read(cx)).await? == 0 {
+            return Ok(None);
         }
     }
-}
-
-/// Comes when the relay is gone, if there is one.
-async fn ended(relay: Option<&Source>) {
-    match relay {
-        // It has nothing to say: readable means gone.
-        Some(relay) => drop(relay.read(&mut [0]).await),
-        None => std::future::pending().await,
-    }
-}
-
-enum Incoming {
-    Message(ClientMessage),
-    Input(psess_protocol::offset::InputOffset, Vec<u8>),
 }
 
 struct Requests {
@@ -186,92 +128,56 @@ struct Requests {
     unwritten: u32,
     /// The client's terminal, where it lent that.
     loan: Option<Loan>,
-    /// The session that was started for it last, unless it is attached.
+    /// The session that was started for it last.
     started: Option<SessionId>,
     registry: Registry,
 }
 
 impl Requests {
-    async fn serve(&mut self, reader: &mut Reader, client: &Hello) -> io::Result<()> {
-        while let Some(incoming) = reader.next().await? {
-            match incoming {
-                Incoming::Message(ClientMessage::Lend) => self.loan = reader.loan(),
-                Incoming::Message(ClientMessage::Attach(attach)) => {
-                    if let Some((session, open)) = self.attach(attach, client).await? {
-                        return self.forward(reader, session, open).await;
-                    }
-                }
-                Incoming::Message(message) => self.answer(message).await?,
-                Incoming::Input(..) => {
-                    return Err(io::Error::other("input before the connection is attached"));
-                }
+    async fn serve(&mut self, mut reader: Reader, client: &Hello) -> io::Result<()> {
+        while let Some(message) = next_message(&mut reader).await? {
+            match message {
+                ClientMessage::Lend => self.loan = reader.loan(),
+                ClientMessage::Attach(attach) => match self.find(&attach).await? {
+                    Ok(session) => return self.hand_over(reader, session, attach, client).await,
+                    Err(failure) => self.write(&ServerMessage::Failed(failure)).await?,
+                },
+                message => self.answer(message).await?,
             }
         }
         Ok(())
     }
 
-    /// Hands the write side to a session; `None` when there is no such session.
-    async fn attach(
-        &mut self,
-        attach: Attach,
-        client: &Hello,
-    ) -> io::Result<Option<(mpsc::Sender<Event>, oneshot::Receiver<()>)>> {
+    /// The session to attach to.
+    async fn find(&self, attach: &Attach) -> io::Result<Result<mpsc::Sender<Event>, Failure>> {
         let target = attach.session.clone();
         let environment = environment::of_client(&self.environment);
-        let found = self
-            .registry
+        self.registry
             .ask(|reply| Request::Enter(target, environment, reply))
-            .await?;
-        let session = match found {
-            Ok(session) => session,
-            Err(failure) => {
-                self.write(&ServerMessage::Failed(failure)).await?;
-                return Ok(None);
-            }
-        };
-        let output = self.output.take().expect("a connection attaches once");
-        self.started = None;
-        let (open, closed) = oneshot::channel();
+            .await
+    }
+
+    /// Hands the connection to a session, which serves it from now on.
+    async fn hand_over(
+        &mut self,
+        mut reader: Reader,
+        session: mpsc::Sender<Event>,
+        attach: Attach,
+        client: &Hello,
+    ) -> io::Result<()> {
+        reader.refuse_descriptors();
         let arrival = Arrival {
             connection: self.id,
             hello: client.clone(),
             attach,
             unwritten: self.unwritten,
-            output,
-            open,
+            reader,
+            output: self.output.take().expect("a connection attaches once"),
             loan: self.loan.take(),
         };
         // A session that just ended drops the arrival, and with it the connection.
         let _ = session.send(Event::Attach(Box::new(arrival))).await;
-        Ok(Some((session, closed)))
-    }
-
-    /// Passes on what an attached client says, until either side ends it.
-    async fn forward(
-        &mut self,
-        reader: &mut Reader,
-        session: mpsc::Sender<Event>,
-        mut closed: oneshot::Receiver<()>,
-    ) -> io::Result<()> {
-        reader.descriptors = None;
-        let result = loop {
-            let incoming = tokio::select! {
-                incoming = reader.next() => incoming,
-                _ = &mut closed => return Ok(()),
-            };
-            let event = match incoming {
-                Ok(Some(Incoming::Message(message))) => Event::Message(self.id, message),
-                Ok(Some(Incoming::Input(offset, bytes))) => Event::Input(self.id, offset, bytes),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            };
-            if session.send(event).await.is_err() {
-                break Ok(());
-            }
-        };
-        // A session that is gone has closed the connection itself.
-        let _ = session.send(Event::Closed(self.id)).await;
-        result
+        Ok(())
     }
 
     async fn answer(&mut self, message: ClientMessage) -> io::Result<()> {
@@ -422,6 +328,7 @@ impl Requests {
 mod tests {
     use std::os::unix::net::UnixStream;
 
+    use psess_protocol::codec;
     use psess_protocol::frame::{self, Kind};
     use psess_protocol::message::{Created, NewSession};
     use psess_protocol::size::Size;

@@ -23,6 +23,7 @@ pub mod output_log;
 mod process_start;
 mod process_usage;
 pub mod pty;
+mod reader;
 pub mod record;
 mod registry;
 mod registry_task;

@@ -192,7 +192,8 @@ async fn first_words(socket: &Source) -> io::Result<FirstWords> {
     let mut body = Vec::new();
     let mut chunk = vec![0; 16 << 10];
     loop {
-        let read = rights::receive(socket, &mut chunk, &mut descriptors).await?;
+        let read =
+            poll_fn(|cx| rights::poll_receive(socket, cx, &mut chunk, &mut descriptors)).await?;
         body.extend_from_slice(&chunk[..read]);
         if read == 0 || body.len() > relay::MAX_PREAMBLE {
             return Err(io::Error::other(

@@ -34,8 +34,7 @@ pub(crate) enum Request {
         Vec<ByteString>,
         Reply<Result<Created, Failure>>,
     ),
-    /// The connection that a session was started for has ended, or started another, and never
-    /// attached.
+    /// The connection that a session was started for has ended, started another, or attached.
     Left(SessionId, ConnectionId),
     /// Find the mailbox of a session, for a client with these entries of its own.
     Enter(
@@ -77,7 +76,7 @@ pub(crate) enum Request {
     EndAll,
     /// A connection was accepted.
     Opened,
-    /// A connection ended.
+    /// A connection ended, or a session has it.
     Closed,
 }
 

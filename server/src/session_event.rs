@@ -2,13 +2,13 @@
 
 use psess_descriptor::Sink;
 use psess_protocol::hello::Hello;
-use psess_protocol::message::{Attach, ClientMessage, SessionSummary, SessionUsage};
+use psess_protocol::message::{Attach, SessionSummary, SessionUsage};
 use psess_protocol::name::SessionName;
-use psess_protocol::offset::InputOffset;
 use psess_protocol::outcome::Outcome;
 use tokio::sync::oneshot;
 
 use crate::lent_terminal::Loan;
+use crate::reader::Reader;
 use crate::session::ConnectionId;
 
 /// How many messages may wait in a session's mailbox; its senders wait then.
@@ -18,12 +18,8 @@ pub(crate) const MAILBOX: usize = 256;
 pub(crate) enum Event {
     /// A connection wants to attach.
     Attach(Box<Arrival>),
-    /// A message of an attached client.
-    Message(ConnectionId, ClientMessage),
-    /// What an attached client typed.
-    Input(ConnectionId, InputOffset, Vec<u8>),
-    /// A connection ended that was attached, or had started the session, or it started another.
-    Closed(ConnectionId),
+    /// A connection that had started the session ended, started another, or has attached.
+    Left(ConnectionId),
     /// The program ended, at a time in seconds since 1970.
     Exited(Outcome, u64),
     /// Somebody knows how the program ended, or ended it.
@@ -48,9 +44,8 @@ pub(crate) struct Arrival {
     pub(crate) attach: Attach,
     /// Terminal bytes that wait on its side.
     pub(crate) unwritten: u32,
+    pub(crate) reader: Reader,
     pub(crate) output: Sink,
-    /// Dropped when the connection is to end: its reader stops then.
-    pub(crate) open: oneshot::Sender<()>,
     /// The client's terminal, where it is lent to us.
     pub(crate) loan: Option<Loan>,
 }

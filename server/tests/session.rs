@@ -452,10 +452,10 @@ fn the_first_client_is_waited_for_only_while_it_may_come() {
         session.wait_for_first_client(now, ConnectionId(1));
         (session, now)
     };
-    let (mut session, now) = waiting();
-    session.handle_closed(now, ConnectionId(2));
+    let (mut session, _) = waiting();
+    session.handle_left(ConnectionId(2));
     assert!(!session.reads_output(), "another connection ended");
-    session.handle_closed(now, ConnectionId(1));
+    session.handle_left(ConnectionId(1));
     assert!(session.reads_output(), "its connection ended");
 
     let (mut session, _) = waiting();

@@ -188,7 +188,7 @@ impl RegistryTask {
             Request::Left(session, connection) => {
                 // One that ended in the meantime waits for nobody.
                 if let Some(entry) = self.entries.get(session) {
-                    post(entry, Event::Closed(connection));
+                    post(entry, Event::Left(connection));
                 }
             }
             Request::Enter(target, environment, reply) if self.waits(&target) => {

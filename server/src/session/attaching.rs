@@ -210,7 +210,6 @@ impl Session {
 
     /// A connection ended. Without a farewell the client's link was lost.
     pub fn handle_closed(&mut self, now: Instant, connection: ConnectionId) {
-        self.forget_first_client(connection);
         self.end(now, connection, EndingManner::Closed);
     }
 

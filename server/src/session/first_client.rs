@@ -43,8 +43,8 @@ impl Session {
         self.first_client.take_if(|first| first.until <= now);
     }
 
-    /// A connection ended: it will not attach any more.
-    pub(super) fn forget_first_client(&mut self, connection: ConnectionId) {
+    /// A connection ended, started another session, or attached to whichever it did.
+    pub fn handle_left(&mut self, connection: ConnectionId) {
         self.first_client
             .take_if(|first| first.connection == connection);
     }

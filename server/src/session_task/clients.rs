@@ -1,5 +1,4 @@
-//! The write sides of the connections that are attached: their sockets, and the terminals that they
-//! lent.
+//! The connections that are attached: their sockets, and the terminals that they lent.
 
 use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, Waker, ready};
@@ -7,16 +6,16 @@ use std::time::Instant;
 
 use psess_descriptor::Sink;
 use psess_protocol::message::{Failure, ServerMessage};
-use tokio::sync::oneshot;
 
 use super::{SessionTask, encode};
 use crate::lent_terminal::{LentTerminal, Loan};
+use crate::reader::{Reader, Said};
 use crate::session::{ConnectionId, Session, Transmit};
 
-/// An attached connection's write side.
+/// An attached connection.
 pub(super) struct Client {
+    reader: Reader,
     output: Sink,
-    _open: oneshot::Sender<()>,
     pub(super) lent: Option<LentTerminal>,
     pending: Vec<u8>,
     written: usize,
@@ -24,11 +23,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// One that was sent nothing yet. Its connection is told when it is dropped, by `open`.
-    pub(super) fn new(output: Sink, open: oneshot::Sender<()>) -> Self {
+    /// One that was sent nothing yet.
+    pub(super) fn new(reader: Reader, output: Sink) -> Self {
         Self {
+            reader,
             output,
-            _open: open,
             lent: None,
             pending: Vec::new(),
             written: 0,
@@ -134,8 +133,53 @@ impl SessionTask {
 
     /// Ready once a client that was blocked was written to: that may call for more than this client,
     /// as for an answer to what it is not sent any more.
-    pub(super) fn poll_clients(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_blocked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_transmit(cx, Client::is_blocked)
+    }
+
+    /// Reads once from each client that says something, and does it. Ready: one of them did, or is
+    /// gone, with how much was read.
+    pub(super) fn poll_readers(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let (mut heard, mut place) = (None, 0);
+        while let Some((connection, client)) = self.clients.at_mut(place) {
+            let Poll::Ready(result) = client.reader.poll_read(cx) else {
+                place += 1;
+                continue;
+            };
+            let read = result.unwrap_or(0);
+            heard = Some(heard.unwrap_or(0) + read);
+            if read == 0 {
+                self.close(connection);
+            } else if self.hear(Instant::now(), connection) {
+                place += 1;
+            }
+        }
+        heard.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Takes all that came from a client as whole frames: whether it may say more.
+    pub(super) fn hear(&mut self, now: Instant, connection: ConnectionId) -> bool {
+        let Some(client) = self.clients.get_mut(connection) else {
+            return false;
+        };
+        let failure = loop {
+            let result = match client.reader.next() {
+                Ok(Some(Said::Input(offset, bytes))) => {
+                    self.session.handle_input(now, connection, offset, bytes)
+                }
+                Ok(Some(Said::Message(message))) => {
+                    self.session.handle_message(now, connection, &message)
+                }
+                Ok(None) => return true,
+                Err(error) => break error.to_string(),
+            };
+            if let Err(failure) = result {
+                break failure.message;
+            }
+        };
+        tracing::warn!("{}: {failure}", self.session.record.name);
+        self.close(connection);
+        false
     }
 
     /// Writes what there is for some of the clients. Ready: one of them took something.

@@ -1,5 +1,5 @@
-//! Runs one session: its main loop. It owns the [`Session`], the pty, and the write sides of the
-//! connections that are attached, and it is told everything else through its mailbox.
+//! Runs one session: its main loop. It owns the [`Session`], the pty, and the connections that are
+//! attached, and it is told everything else through its mailbox.
 
 mod clients;
 
@@ -14,7 +14,7 @@ use psess_descriptor::{Blockage, Source};
 use psess_protocol::capability::Capability;
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Kind};
-use psess_protocol::message::{ClientMessage, Failure, ServerMessage, SessionSummary};
+use psess_protocol::message::{ClientMessage, ServerMessage, SessionSummary};
 use rustix::io::Errno;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
@@ -109,40 +109,44 @@ impl SessionTask {
                 }
                 alarm.poll(cx, timeout).map(|()| Woken::Timeout)
             });
-            let mut is_mail = false;
-            match woken.await {
+            let woken = woken.await;
+            // Output was passed on already.
+            let mut is_told = !matches!(woken, Woken::Pty(1..));
+            match woken {
                 Woken::Pty(read) => turn += read.max(LEAST_READ),
+                Woken::Heard(read) => turn += read,
                 Woken::Written => {}
-                Woken::Mail(Some(event)) => {
-                    is_mail = true;
-                    self.handle_event(event);
-                }
+                Woken::Mail(Some(event)) => self.handle_event(event),
                 Woken::Mail(None) => return,
                 Woken::Timeout => self.session.handle_timeout(Instant::now()),
             }
             // Also behind output, so that a flood keeps none waiting.
+            if turn >= TURN {
+                let mut cx = Context::from_waker(Waker::noop());
+                is_told |= self.poll_readers(&mut cx).is_ready();
+            }
             for _ in 1..MAILBOX_TURN {
                 match mailbox.try_recv() {
                     Ok(event) => {
-                        is_mail = true;
+                        is_told = true;
                         self.handle_event(event);
                     }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
-            self.resize_pty();
-            if self.session.has_input() {
+            if is_told || self.session.has_input() {
+                self.resize_pty();
                 self.deliver_input();
-            }
-            if is_mail && self.session.is_about_to_skip() {
-                // What was printed before the key is skipped too.
-                let mut cx = Context::from_waker(Waker::noop());
-                if let Poll::Ready(read) = self.poll_pty(&mut cx) {
-                    turn += read;
+                if self.session.is_about_to_skip() {
+                    // What was printed before the key is skipped too.
+                    let mut cx = Context::from_waker(Waker::noop());
+                    if let Poll::Ready(read) = self.poll_pty(&mut cx) {
+                        turn += read;
+                    }
                 }
+                self.transmit();
             }
-            self.transmit();
             if turn >= TURN {
                 self.let_keys_pass();
                 self.tell_line();
@@ -156,15 +160,7 @@ impl SessionTask {
         let now = Instant::now();
         match event {
             Event::Attach(arrival) => self.attach(now, *arrival),
-            Event::Message(connection, message) => {
-                let result = self.session.handle_message(now, connection, &message);
-                self.close_on_failure(connection, result);
-            }
-            Event::Input(connection, offset, bytes) => {
-                let result = self.session.handle_input(now, connection, offset, &bytes);
-                self.close_on_failure(connection, result);
-            }
-            Event::Closed(connection) => self.close(connection),
+            Event::Left(connection) => self.session.handle_left(connection),
             Event::Exited(outcome, time) => {
                 self.session.handle_exit(outcome, time);
                 self.save();
@@ -201,11 +197,11 @@ impl SessionTask {
             hello,
             attach,
             unwritten,
+            reader,
             output,
-            open,
             loan,
         } = arrival;
-        let mut client = Client::new(output, open);
+        let mut client = Client::new(reader, output);
         let unwritten = ClientMessage::Unwritten(unwritten);
         let types = hello.can(Capability::Typing) && !attach.read_only;
         let attached = self.session.attach(now, connection, &attach);
@@ -220,15 +216,10 @@ impl SessionTask {
             Err(failure) => client.refuse(failure),
         }
         self.clients.insert(connection, client);
+        // What came right behind.
+        self.hear(now, connection);
         while let Some(connection) = self.session.poll_closed() {
             self.clients.remove(connection);
-        }
-    }
-
-    fn close_on_failure(&mut self, connection: ConnectionId, result: Result<(), Failure>) {
-        if let Err(failure) = result {
-            tracing::warn!("{}: {}", self.session.record.name, failure.message);
-            self.close(connection);
         }
     }
 
@@ -237,18 +228,21 @@ impl SessionTask {
         self.clients.remove(connection);
     }
 
-    /// Ready once the pty, or a client that was blocked, was read or written.
+    /// Ready once the pty or a client was read, or took what it had not taken before.
     fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
-        match self.poll_pty(cx) {
-            Poll::Ready(read) => Poll::Ready(Woken::Pty(read)),
-            Poll::Pending => self.poll_clients(cx).map(|()| Woken::Written),
+        if let Poll::Ready(read) = self.poll_pty(cx) {
+            return Poll::Ready(Woken::Pty(read));
         }
+        if let Poll::Ready(read) = self.poll_readers(cx) {
+            return Poll::Ready(Woken::Heard(read));
+        }
+        self.poll_blocked(cx).map(|()| Woken::Written)
     }
 
     /// Ready once something was read from the pty, with its length, and sent to the clients, or
     /// the pty takes input again.
     fn poll_pty(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        let mut read = 0;
+        let (mut read, mut is_over) = (0, false);
         while self.session.reads_output() && !self.pty_ended && read < TURN {
             match self.poll_output(cx) {
                 Poll::Ready(Ok(count)) if count > 0 => {
@@ -262,19 +256,20 @@ impl SessionTask {
                 // EIO: the last process that had the terminal open is gone.
                 Poll::Ready(Ok(_) | Err(_)) => {
                     self.pty_ended = true;
+                    is_over = true;
                     if self.session.record.outcome.is_some() {
                         self.session.handle_end_of_output(Instant::now());
                     }
-                    return Poll::Ready(read);
                 }
                 Poll::Pending if self.is_last_of_output() => {
                     self.session.handle_end_of_output(Instant::now());
-                    return Poll::Ready(read);
+                    is_over = true;
+                    break;
                 }
                 Poll::Pending => break,
             }
         }
-        if read > 0 {
+        if read > 0 || is_over {
             self.transmit();
             return Poll::Ready(read);
         }
@@ -311,6 +306,9 @@ impl SessionTask {
     }
 
     fn deliver_input(&mut self) {
+        if !self.session.has_input() {
+            return;
+        }
         // A program that does not read is waited for by `poll_pty`; one that is gone is
         // reported by the keeper.
         let _ = self.session.deliver_input(Instant::now(), self.pty.as_fd());
@@ -362,7 +360,9 @@ enum Woken {
     /// `None`: the session is forgotten.
     Mail(Option<Event>),
     Written,
-    /// So many bytes were read.
+    /// So many bytes were read from clients.
+    Heard(usize),
+    /// So many bytes were read from the pty.
     Pty(usize),
     Timeout,
 }
