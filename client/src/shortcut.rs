@@ -6,6 +6,7 @@
 //! its way as this does. What is no plain key, or may not pass, the thread hands to the main loop,
 //! and leaves the terminal to that: see [`attach`](crate::attach).
 
+use std::future::pending;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,12 +32,9 @@ const TOLD_AFTER: Duration = Duration::from_millis(100);
 /// The thread's stack: it calls next to nothing.
 const STACK: usize = 64 << 10;
 
-/// A passage from the terminal to the pty, closed at first.
-#[derive(Debug)]
-pub struct Shortcut {
-    shared: Arc<Shared>,
-    has_thread: bool,
-}
+/// A passage from the terminal to the pty, closed at first. Its thread begins when it opens.
+#[derive(Debug, Default)]
+pub struct Shortcut(Option<Arc<Shared>>);
 
 /// Where keys may go.
 #[derive(Debug)]
@@ -90,85 +88,100 @@ struct Passed {
 }
 
 impl Shortcut {
-    /// A shortcut that is closed.
-    ///
-    /// # Errors
-    /// When descriptors run out.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            shared: Arc::new(Shared {
-                state: Mutex::default(),
-                bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
-                told: Notify::new(),
-            }),
-            has_thread: false,
-        })
-    }
-
     /// From now on the thread alone reads the terminal, until the passage is closed. It stays
     /// closed while something that was read is still to be told.
     ///
     /// # Errors
-    /// When there can be no thread. The passage stays closed then.
+    /// When there can be no thread, or descriptors run out. The passage stays closed then.
     pub fn open(&mut self, terminal: BorrowedFd<'_>, passage: Passage) -> io::Result<()> {
-        if !self.has_thread {
-            let (shared, terminal) = (self.shared.clone(), terminal.try_clone_to_owned()?);
-            thread::Builder::new()
-                .name("psess-keys".to_owned())
-                .stack_size(STACK)
-                .spawn(move || shared.run(&terminal))?;
-            self.has_thread = true;
-        }
-        let mut state = self.shared.state();
+        let shared = match &self.0 {
+            Some(shared) => shared,
+            None => self.0.insert(Shared::begin(terminal)?),
+        };
+        let mut state = shared.state();
         if state.typed.is_none() {
             state.passage = Some(passage);
         }
         drop(state);
-        self.shared.ring();
+        shared.ring();
         Ok(())
     }
 
     /// Closes the passage: once this returns the thread reads nothing, and what it read is told.
     pub fn close(&mut self) {
-        self.shared.state().passage = None;
+        if let Some(shared) = &self.0 {
+            shared.state().passage = None;
+        }
     }
 
     /// Whether the thread reads the terminal.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.shared.state().passage.is_some()
+        let shared = self.0.as_ref();
+        shared.is_some_and(|shared| shared.state().passage.is_some())
     }
 
     /// What there is to tell now.
     pub fn poll(&mut self) -> Option<Told> {
-        let mut state = self.shared.state();
-        if let Some(Passed { stops, .. }) = state.passed.take() {
-            return Some(Told::Passed { stops });
-        }
-        state.typed.take().map(Told::Typed)
+        self.0.as_ref()?.poll()
     }
 
     /// Waits until there is something to tell. May be dropped without loss.
     pub async fn next(&mut self) -> Told {
-        loop {
-            self.shared.told.notified().await;
-            if let Some(told) = self.poll() {
-                return told;
-            }
+        match &self.0 {
+            Some(shared) => shared.next().await,
+            None => pending().await,
         }
     }
 }
 
 impl Drop for Shortcut {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        (state.passage, state.is_over) = (None, true);
-        drop(state);
-        self.shared.ring();
+        if let Some(shared) = &self.0 {
+            let mut state = shared.state();
+            (state.passage, state.is_over) = (None, true);
+            drop(state);
+            shared.ring();
+        }
     }
 }
 
 impl Shared {
+    /// Starts a thread that reads the terminal.
+    fn begin(terminal: BorrowedFd<'_>) -> io::Result<Arc<Self>> {
+        let shared = Arc::new(Self {
+            state: Mutex::default(),
+            bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            told: Notify::new(),
+        });
+        let terminal = terminal.try_clone_to_owned()?;
+        thread::Builder::new()
+            .name("psess-keys".to_owned())
+            .stack_size(STACK)
+            .spawn({
+                let shared = shared.clone();
+                move || shared.run(&terminal)
+            })?;
+        Ok(shared)
+    }
+
+    fn poll(&self) -> Option<Told> {
+        let mut state = self.state();
+        if let Some(Passed { stops, .. }) = state.passed.take() {
+            return Some(Told::Passed { stops });
+        }
+        state.typed.take().map(Told::Typed)
+    }
+
+    async fn next(&self) -> Told {
+        loop {
+            self.told.notified().await;
+            if let Some(told) = self.poll() {
+                return told;
+            }
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -355,7 +368,7 @@ mod tests {
                 program,
                 pty,
                 note,
-                shortcut: Shortcut::new().expect("a shortcut"),
+                shortcut: Shortcut::default(),
                 got: Vec::new(),
             };
             desk.resize(80);

@@ -4,9 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// Tasks that a key goes through, one waking the next.
-const HOPS: usize = 2;
-
 /// Whose turn it is, among the sessions of a server that have had a part of their output handled
 /// and have more: all others come between any two of them. So a key waits for one of them, not
 /// for all.
@@ -18,22 +15,23 @@ impl Turns {
         Self(Arc::new(Semaphore::new(1)))
     }
 
-    /// Waits for a turn, and until whatever else is ready was handled: a key's connection, and then
-    /// the session that it wakes.
+    /// Waits for a turn, and until whatever else is ready was handled: a session that has a key to
+    /// read, say.
     pub(crate) async fn next(&self) {
         let turn = self.0.acquire().await;
-        for _ in 0..HOPS {
-            tokio::task::yield_now().await;
-        }
+        tokio::task::yield_now().await;
         drop(turn);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+    use psess_descriptor::Source;
     use tokio::sync::mpsc;
 
     use super::*;
@@ -42,6 +40,7 @@ mod tests {
     async fn what_a_key_wakes_comes_before_the_next_turn() {
         let turns = Turns::new();
         let taken = Arc::new(AtomicUsize::new(0));
+        let count = taken.clone();
         let flood = tokio::spawn({
             let (turns, taken) = (turns.clone(), taken.clone());
             async move {
@@ -51,22 +50,24 @@ mod tests {
                 }
             }
         });
-        let (connection, mut keys) = mpsc::channel(1);
-        let (session, mut input) = mpsc::channel(1);
+        let (user, keys) = UnixStream::pair().expect("sockets");
+        let keys = Source::new(keys.into()).expect("a source");
+        let (program, mut told) = mpsc::channel(1);
         tokio::spawn(async move {
-            while let Some(key) = keys.recv().await {
-                session.send(key).await.expect("it is read");
+            while let Ok(1) = keys.read(&mut [0]).await {
+                let now = taken.load(Ordering::Relaxed);
+                program.send(now).await.expect("it is read");
             }
         });
         for key in 0..100 {
             tokio::task::yield_now().await;
-            let before = taken.load(Ordering::Relaxed);
-            connection.send(key).await.expect("it is read");
-            assert_eq!(input.recv().await, Some(key));
-            let between = taken.load(Ordering::Relaxed) - before;
+            let then = count.load(Ordering::Relaxed);
+            (&user).write_all(b"x").expect("it is taken");
+            let turns = told.recv().await.expect("it is passed on") - then;
+            // One may be about to begin.
             assert!(
-                between == 0,
-                "{between} turns between key {key} and its session"
+                turns <= 1,
+                "{turns} turns between key {key} and its session"
             );
         }
         flood.abort();
@@ -91,7 +92,7 @@ mod tests {
             })
         });
         let note = note('.');
-        for _ in 0..12 * HOPS {
+        for _ in 0..12 {
             note();
             tokio::task::yield_now().await;
         }

@@ -227,7 +227,7 @@ impl AttachedClient {
             may_exist,
             link,
             tty,
-            shortcut: Shortcut::new().context("cannot wait for keys")?,
+            shortcut: Shortcut::default(),
             raw: None,
             keys: KeyScanner::new(options.detach_key),
             connections: Vec::new(),
