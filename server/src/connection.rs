@@ -19,7 +19,7 @@ use crate::lent_terminal::Loan;
 use crate::reader::{Reader, Said};
 use crate::registry::{Registry, Request};
 use crate::session::ConnectionId;
-use crate::session_event::{Arrival, Event};
+use crate::session_event::{Arrival, Event, Hold};
 use crate::session_task::encode;
 
 /// A connection that has not said hello by then is closed.
@@ -174,6 +174,7 @@ impl Requests {
             reader,
             output: self.output.take().expect("a connection attaches once"),
             loan: self.loan.take(),
+            hold: Hold::new(session.clone(), self.registry.clone()),
         };
         // A session that just ended drops the arrival, and with it the connection.
         let _ = session.send(Event::Attach(Box::new(arrival))).await;
@@ -330,8 +331,10 @@ mod tests {
 
     use psess_protocol::codec;
     use psess_protocol::frame::{self, Kind};
-    use psess_protocol::message::{Created, NewSession};
+    use psess_protocol::identity::{ClientId, Generation};
+    use psess_protocol::message::{Created, History, NewSession, Target};
     use psess_protocol::size::Size;
+    use tokio::sync::mpsc::error::TryRecvError;
 
     use super::*;
 
@@ -346,10 +349,18 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_session_need_not_wait_for_a_connection_that_starts_another_or_ends() {
+    /// Connection 7, whose client has said this, and what the registry is asked.
+    fn connection(
+        messages: &[ClientMessage],
+    ) -> (UnixStream, Connection, mpsc::UnboundedReceiver<Request>) {
         let (client, server) = UnixStream::pair().unwrap();
-        let (registry, mut requests) = Registry::new();
+        let (registry, requests) = Registry::new();
+        let mut said = Hello::of_client().encode();
+        for message in messages {
+            let body = codec::encode(message).unwrap();
+            frame::encode(Kind::Message, &[&body], &mut said);
+        }
+        rustix::io::write(&client, &said).unwrap();
         let connection = Connection {
             id: ConnectionId(7),
             output: Sink::new(server.try_clone().unwrap().into()).unwrap(),
@@ -358,25 +369,29 @@ mod tests {
             environment: Vec::new(),
             registry,
         };
-        let mut said = Hello::of_client().encode();
-        let [first, second] = [SessionId([1; 16]), SessionId([2; 16])];
-        for id in [first, second] {
-            let body = codec::encode(&ClientMessage::New(new_session(id))).unwrap();
-            frame::encode(Kind::Message, &[&body], &mut said);
+        (client, connection, requests)
+    }
+
+    fn created(id: SessionId) -> Created {
+        Created {
+            id,
+            name: "work".parse().unwrap(),
+            warnings: Vec::new(),
         }
-        rustix::io::write(&client, &said).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_session_need_not_wait_for_a_connection_that_starts_another_or_ends() {
+        let [first, second] = [SessionId([1; 16]), SessionId([2; 16])];
+        let starts = [first, second].map(|id| ClientMessage::New(new_session(id)));
+        let (client, connection, mut requests) = connection(&starts);
         let serving = tokio::spawn(connection.serve());
         let mut left = Vec::new();
         let mut client = Some(client);
         while let Some(request) = requests.recv().await {
             match request {
                 Request::New(ConnectionId(7), new, _, reply) => {
-                    let created = Created {
-                        id: new.id,
-                        name: "work".parse().unwrap(),
-                        warnings: Vec::new(),
-                    };
-                    reply.send(Ok(created)).unwrap();
+                    reply.send(Ok(created(new.id))).unwrap();
                     client.take_if(|_| new.id == second);
                 }
                 Request::Left(session, ConnectionId(7)) => left.push(session),
@@ -385,5 +400,56 @@ mod tests {
         }
         serving.await.unwrap();
         assert_eq!(left, [first, second]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_attaches_counts_until_its_session_drops_it() {
+        let session = SessionId([1; 16]);
+        let attach = Attach {
+            session: Target::Id(session),
+            client: ClientId([1; 16]),
+            generation: Generation(1),
+            size: Size::default(),
+            position: None,
+            history: History::None,
+            read_only: false,
+            heartbeat_ms: 0,
+            detach_others: false,
+        };
+        let (_client, connection, mut requests) = connection(&[
+            ClientMessage::New(new_session(session)),
+            ClientMessage::Attach(attach),
+        ]);
+        let serving = tokio::spawn(connection.serve());
+        let (sender, mut mailbox) = mpsc::channel(1);
+        let mut sender = Some(sender);
+        let mut told = Vec::new();
+        while let Some(request) = requests.recv().await {
+            match request {
+                Request::New(_, new, _, reply) => reply.send(Ok(created(new.id))).unwrap(),
+                Request::Enter(_, _, reply) => {
+                    reply.send(Ok(sender.take().unwrap())).unwrap();
+                }
+                Request::Opened => told.push("opened"),
+                Request::Left(id, ConnectionId(7)) if id == session => {
+                    told.push("left");
+                    // Nobody else has a sender: the connection does.
+                    let Some(Event::Attach(arrival)) = mailbox.recv().await else {
+                        panic!("nobody arrives");
+                    };
+                    assert!(
+                        mailbox
+                            .try_recv()
+                            .is_err_and(|error| error == TryRecvError::Empty)
+                    );
+                    drop(arrival);
+                    assert!(mailbox.recv().await.is_none(), "it is forgotten");
+                }
+                Request::Closed => told.push("closed"),
+                other => panic!("{other:?}"),
+            }
+        }
+        serving.await.unwrap();
+        assert_eq!(told, ["opened", "left", "closed"]);
     }
 }

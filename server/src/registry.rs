@@ -76,7 +76,7 @@ pub(crate) enum Request {
     EndAll,
     /// A connection was accepted.
     Opened,
-    /// A connection ended, or a session has it.
+    /// A connection ended.
     Closed,
 }
 

@@ -59,7 +59,7 @@ fn main() {
         }
         _ => {}
     }
-    let tests: [(&str, fn()); 13] = [
+    let tests: [(&str, fn()); 14] = [
         (
             "nothing_is_lost_when_the_server_is_killed",
             nothing_is_lost_when_the_server_is_killed,
@@ -104,6 +104,10 @@ fn main() {
         (
             "what_waits_on_a_clients_side_uses_up_its_credit",
             what_waits_on_a_clients_side_uses_up_its_credit,
+        ),
+        (
+            "timers_go_on_while_clients_talk_without_end",
+            timers_go_on_while_clients_talk_without_end,
         ),
         ("nothing_leaks", nothing_leaks),
     ];
@@ -379,6 +383,31 @@ fn what_waits_on_a_clients_side_uses_up_its_credit() {
         wire.next(None).expect("the server answers"),
         Some(Sent::Replay(_))
     ) {}
+}
+
+fn timers_go_on_while_clients_talk_without_end() {
+    let world = World::new();
+    let session = world.start("idle", Program::Echo);
+    for _ in 0..4 {
+        let mut talker = Wire::connect(&world.directory());
+        talker.send(&attach(session)).unwrap();
+        // Until the server ends with its world.
+        let size = ClientMessage::Resize(SIZE);
+        std::thread::spawn(move || while talker.send_times(&size, 5000).is_ok() {});
+    }
+    let mut quiet = Wire::connect(&world.directory());
+    let mut request = attach(session);
+    if let ClientMessage::Attach(attach) = &mut request {
+        attach.heartbeat_ms = 1000;
+    }
+    quiet.send(&request).unwrap();
+    // It is asked each second, and sent away after 8 s without a word.
+    let mut pings = 0;
+    while let Ok(sent) = quiet.next(None) {
+        let is_ping = |message| matches!(message, Some(Sent::Message(ServerMessage::Ping(_))));
+        pings += usize::from(is_ping(sent));
+    }
+    assert!(pings >= 4, "asked {pings} times");
 }
 
 /// A request to attach as a client that was never there before.

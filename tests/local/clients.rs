@@ -132,12 +132,16 @@ fn a_terminal_that_takes_nothing_does_not_hold_up_the_others() {
 #[test]
 fn a_session_with_a_terminal_that_takes_nothing_can_be_killed() {
     let world = world();
-    let (stalled, active) = two_users(&world);
+    let (mut stalled, active) = two_users(&world);
     stalled.stall(true);
     flood(&active);
     wait_behind_flood(&active, "flood-2");
     world.succeed(["kill", "--yes", "build"]);
     assert!(!world.succeed(["list"]).contains("build"));
+    // The server stays for whoever has not seen the end, though no session is left.
+    stalled.stall(false);
+    stalled.wait_for_text("[build finished: killed by SIGHUP]");
+    assert_eq!(stalled.wait_exit().code(), Some(129));
 }
 
 #[test]

@@ -11,11 +11,13 @@ use super::{SessionTask, encode};
 use crate::lent_terminal::{LentTerminal, Loan};
 use crate::reader::{Reader, Said};
 use crate::session::{ConnectionId, Session, Transmit};
+use crate::session_event::Hold;
 
 /// An attached connection.
 pub(super) struct Client {
     reader: Reader,
     output: Sink,
+    _hold: Hold,
     pub(super) lent: Option<LentTerminal>,
     pending: Vec<u8>,
     written: usize,
@@ -24,10 +26,11 @@ pub(super) struct Client {
 
 impl Client {
     /// One that was sent nothing yet.
-    pub(super) fn new(reader: Reader, output: Sink) -> Self {
+    pub(super) fn new(reader: Reader, output: Sink, hold: Hold) -> Self {
         Self {
             reader,
             output,
+            _hold: hold,
             lent: None,
             pending: Vec::new(),
             written: 0,
@@ -146,7 +149,10 @@ impl SessionTask {
                 place += 1;
                 continue;
             };
-            let read = result.unwrap_or(0);
+            let read = result.unwrap_or_else(|error| {
+                tracing::debug!("connection {}: {error}", connection.0);
+                0
+            });
             heard = Some(heard.unwrap_or(0) + read);
             if read == 0 {
                 self.close(connection);
@@ -162,7 +168,7 @@ impl SessionTask {
         let Some(client) = self.clients.get_mut(connection) else {
             return false;
         };
-        let failure = loop {
+        loop {
             let result = match client.reader.next() {
                 Ok(Some(Said::Input(offset, bytes))) => {
                     self.session.handle_input(now, connection, offset, bytes)
@@ -171,13 +177,16 @@ impl SessionTask {
                     self.session.handle_message(now, connection, &message)
                 }
                 Ok(None) => return true,
-                Err(error) => break error.to_string(),
+                Err(error) => {
+                    tracing::debug!("connection {}: {error}", connection.0);
+                    break;
+                }
             };
             if let Err(failure) = result {
-                break failure.message;
+                tracing::warn!("{}: {}", self.session.record.name, failure.message);
+                break;
             }
-        };
-        tracing::warn!("{}: {failure}", self.session.record.name);
+        }
         self.close(connection);
         false
     }

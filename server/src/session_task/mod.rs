@@ -120,10 +120,15 @@ impl SessionTask {
                 Woken::Mail(None) => return,
                 Woken::Timeout => self.session.handle_timeout(Instant::now()),
             }
-            // Also behind output, so that a flood keeps none waiting.
+            // So that who prints or talks without end keeps nobody waiting.
             if turn >= TURN {
                 let mut cx = Context::from_waker(Waker::noop());
                 is_told |= self.poll_readers(&mut cx).is_ready();
+                let now = Instant::now();
+                if timeout.is_some_and(|due| due <= now) {
+                    self.session.handle_timeout(now);
+                    is_told = true;
+                }
             }
             for _ in 1..MAILBOX_TURN {
                 match mailbox.try_recv() {
@@ -199,9 +204,10 @@ impl SessionTask {
             unwritten,
             reader,
             output,
+            hold,
             loan,
         } = arrival;
-        let mut client = Client::new(reader, output);
+        let mut client = Client::new(reader, output, hold);
         let unwritten = ClientMessage::Unwritten(unwritten);
         let types = hello.can(Capability::Typing) && !attach.read_only;
         let attached = self.session.attach(now, connection, &attach);

@@ -60,10 +60,15 @@ impl Wire {
     }
 
     pub(crate) fn send(&mut self, message: &ClientMessage) -> io::Result<()> {
+        self.send_times(message, 1)
+    }
+
+    /// Sends a message over and over.
+    pub(crate) fn send_times(&mut self, message: &ClientMessage, times: usize) -> io::Result<()> {
         let mut bytes = Vec::new();
         let body = codec::encode(message).map_err(io::Error::other)?;
         frame::encode(Kind::Message, &[&body], &mut bytes);
-        self.stream.write_all(&bytes)
+        self.stream.write_all(&bytes.repeat(times))
     }
 
     pub(crate) fn send_input(&mut self, offset: InputOffset, keys: &[u8]) -> io::Result<()> {
