@@ -19,7 +19,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::{Errno, read, write};
 use tokio::sync::Notify;
 
-use crate::keys::DetachKey;
+use crate::detach_key::DetachKey;
+use crate::keys::KeyScanner;
 use crate::lending::LentPty;
 use crate::tty;
 
@@ -274,7 +275,7 @@ impl State {
             Err(error) => return self.hand_over(Err(error.into())),
         };
         let typed = &typed[..count];
-        let is_plain = passage.detach_key.passes(typed);
+        let is_plain = KeyScanner::only_passes(passage.detach_key, typed);
         let passed = match is_plain && tty::size(terminal.as_fd()) == passage.size {
             true => passage.pty.type_in(typed),
             false => 0,
