@@ -13,6 +13,7 @@ mod confirmation;
 pub mod connection;
 pub mod conversation;
 pub mod deferred;
+pub mod detach_key;
 pub mod dialling;
 pub mod doctor;
 pub mod environment;

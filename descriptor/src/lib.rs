@@ -1,4 +1,5 @@
-//! Descriptors that never block: the only place where any is registered in the runtime.
+//! Descriptors that never block: the only place where any is registered in the runtime. And memory
+//! that is shared through one: the only place where any is mapped.
 //!
 //! Both ends of a link use it, and so it is a crate of its own: `protocol` is pure. It knows
 //! nothing of what the bytes mean.
@@ -8,6 +9,7 @@
 //! that after each key. A timer that is set for each key is here for the same reason.
 
 pub mod alarm;
+pub mod mapping;
 
 use std::future::poll_fn;
 use std::io;

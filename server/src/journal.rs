@@ -18,6 +18,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use psess_descriptor::mapping::Mapping;
 use psess_protocol::identity::ClientId;
 use psess_protocol::lending::Ring;
 use psess_protocol::offset::{InputOffset, Offset};
@@ -29,7 +30,6 @@ use crate::input_queue::InputQueue;
 use crate::journal_error::JournalError;
 use crate::journal_header::{HEADER_BYTES, MAGIC, Slot, VERSION, header};
 use crate::keeper::Predecessor;
-use crate::mapping::Mapping;
 use crate::output_log::{OutputLog, RING_BYTES};
 
 /// Most bytes of a checkpoint: a larger replay is written with less history.

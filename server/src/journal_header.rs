@@ -5,10 +5,9 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+use psess_descriptor::mapping::Mapping;
 use psess_protocol::identity::ClientId;
 use psess_protocol::offset::InputOffset;
-
-use crate::mapping::Mapping;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"psessjnl");
 pub(crate) const VERSION: u32 = 1;

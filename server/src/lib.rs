@@ -18,7 +18,6 @@ mod keeper_stream;
 mod lent_terminal;
 mod listener;
 mod log;
-mod mapping;
 pub mod output_log;
 mod process_start;
 mod process_usage;

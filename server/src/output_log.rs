@@ -9,11 +9,11 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
+use psess_descriptor::mapping::Mapping;
 use psess_protocol::offset::Offset;
 
 use crate::journal_error::JournalError;
 use crate::journal_header::Header;
-use crate::mapping::Mapping;
 
 /// Bytes of the output ring: the most that is kept for a client that lags.
 pub(crate) const RING_BYTES: usize = 32 << 20;

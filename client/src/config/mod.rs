@@ -18,7 +18,7 @@ use std::time::Duration;
 use psess_protocol::timing::Timing;
 use serde::Deserialize;
 
-use crate::keys::{BadDetachKey, DetachKey};
+use crate::detach_key::{BadDetachKey, DetachKey};
 use crate::transport::Transport;
 use crate::transport::command::CommandTransport;
 use crate::transport::ssh::SshTransport;

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use psess_client::keys::{DetachKey, KeyScanner};
+use psess_client::detach_key::DetachKey;
+use psess_client::keys::KeyScanner;
 
 /// Longer than anything waits.
 const LONG: Duration = Duration::from_secs(1);
