@@ -45,12 +45,6 @@ impl<T> Connections<T> {
         Some(self.0.remove(place).1)
     }
 
-    /// The one at a place in their order.
-    pub(crate) fn at_mut(&mut self, place: usize) -> Option<(ConnectionId, &mut T)> {
-        let (connection, value) = self.0.get_mut(place)?;
-        Some((*connection, value))
-    }
-
     pub(crate) fn connections(&self) -> impl Iterator<Item = ConnectionId> {
         self.0.iter().map(|(connection, _)| *connection)
     }

@@ -44,6 +44,34 @@ impl Client {
         self.closing = true;
     }
 
+    /// Does all that came from it as whole frames: whether it may say more.
+    pub(super) fn hear(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        session: &mut Session,
+    ) -> bool {
+        loop {
+            let result = match self.reader.next() {
+                Ok(Some(Said::Input(offset, bytes))) => {
+                    session.handle_input(now, connection, offset, bytes)
+                }
+                Ok(Some(Said::Message(message))) => {
+                    session.handle_message(now, connection, &message)
+                }
+                Ok(None) => return true,
+                Err(error) => {
+                    tracing::debug!("connection {}: {error}", connection.0);
+                    return false;
+                }
+            };
+            if let Err(failure) = result {
+                tracing::warn!("{}: {}", session.record.name, failure.message);
+                return false;
+            }
+        }
+    }
+
     /// Whether its socket, or the terminal that it lent, took less than there was.
     fn is_blocked(&self) -> bool {
         let lent = self.lent.as_ref();
@@ -143,10 +171,9 @@ impl SessionTask {
     /// Reads once from each client that says something, and does it. Ready: one of them did, or is
     /// gone, with how much was read.
     pub(super) fn poll_readers(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        let (mut heard, mut place) = (None, 0);
-        while let Some((connection, client)) = self.clients.at_mut(place) {
+        let (mut heard, mut closed) = (None, Vec::new());
+        for (connection, client) in self.clients.iter_mut() {
             let Poll::Ready(result) = client.reader.poll_read(cx) else {
-                place += 1;
                 continue;
             };
             let read = result.unwrap_or_else(|error| {
@@ -154,41 +181,14 @@ impl SessionTask {
                 0
             });
             heard = Some(heard.unwrap_or(0) + read);
-            if read == 0 {
-                self.close(connection);
-            } else if self.hear(Instant::now(), connection) {
-                place += 1;
+            if read == 0 || !client.hear(Instant::now(), connection, &mut self.session) {
+                closed.push(connection);
             }
+        }
+        for connection in closed {
+            self.close(connection);
         }
         heard.map_or(Poll::Pending, Poll::Ready)
-    }
-
-    /// Takes all that came from a client as whole frames: whether it may say more.
-    pub(super) fn hear(&mut self, now: Instant, connection: ConnectionId) -> bool {
-        let Some(client) = self.clients.get_mut(connection) else {
-            return false;
-        };
-        loop {
-            let result = match client.reader.next() {
-                Ok(Some(Said::Input(offset, bytes))) => {
-                    self.session.handle_input(now, connection, offset, bytes)
-                }
-                Ok(Some(Said::Message(message))) => {
-                    self.session.handle_message(now, connection, &message)
-                }
-                Ok(None) => return true,
-                Err(error) => {
-                    tracing::debug!("connection {}: {error}", connection.0);
-                    break;
-                }
-            };
-            if let Err(failure) = result {
-                tracing::warn!("{}: {}", self.session.record.name, failure.message);
-                break;
-            }
-        }
-        self.close(connection);
-        false
     }
 
     /// Writes what there is for some of the clients. Ready: one of them took something.

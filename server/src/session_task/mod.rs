@@ -221,9 +221,12 @@ impl SessionTask {
             }
             Err(failure) => client.refuse(failure),
         }
-        self.clients.insert(connection, client);
         // What came right behind.
-        self.hear(now, connection);
+        let may_say_more = client.hear(now, connection, &mut self.session);
+        self.clients.insert(connection, client);
+        if !may_say_more {
+            self.close(connection);
+        }
         while let Some(connection) = self.session.poll_closed() {
             self.clients.remove(connection);
         }
