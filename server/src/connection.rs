@@ -17,9 +17,9 @@ use tokio::time::timeout;
 use crate::environment;
 use crate::lent_terminal::Loan;
 use crate::reader::{Reader, Said};
-use crate::registry::{Registry, Request};
+use crate::registry::{Open, Registry, Request};
 use crate::session::ConnectionId;
-use crate::session_event::{Arrival, Event, Hold};
+use crate::session_event::{Arrival, Event};
 use crate::session_task::encode;
 
 /// A connection that has not said hello by then is closed.
@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     pub(crate) relay: Option<Source>,
     /// The environment of the relay, or what the client says of its own.
     pub(crate) environment: Vec<ByteString>,
+    /// Dropped when it ends.
+    pub(crate) open: Open,
     /// Whom to ask.
     pub(crate) registry: Registry,
 }
@@ -56,11 +58,13 @@ impl Connection {
             output,
             relay,
             environment,
+            open,
             registry,
         } = self;
         let mut requests = Requests {
             id,
             output: Some(output),
+            open: Some(open),
             environment,
             unwritten: 0,
             loan: None,
@@ -121,8 +125,9 @@ async fn next_message(reader: &mut Reader) -> io::Result<Option<ClientMessage>> 
 
 struct Requests {
     id: ConnectionId,
-    /// `None` once a session has it.
+    /// `None` once a session has it, as is the next.
     output: Option<Sink>,
+    open: Option<Open>,
     environment: Vec<ByteString>,
     /// Terminal bytes of earlier connections that the client still has.
     unwritten: u32,
@@ -174,7 +179,8 @@ impl Requests {
             reader,
             output: self.output.take().expect("a connection attaches once"),
             loan: self.loan.take(),
-            hold: Hold::new(session.clone(), self.registry.clone()),
+            open: self.open.take().expect("a connection attaches once"),
+            mailbox: session.clone(),
         };
         // A session that just ended drops the arrival, and with it the connection.
         let _ = session.send(Event::Attach(Box::new(arrival))).await;
@@ -367,6 +373,7 @@ mod tests {
             input: Source::new(server.into()).unwrap(),
             relay: None,
             environment: Vec::new(),
+            open: Open::new(registry.clone()),
             registry,
         };
         (client, connection, requests)
@@ -395,6 +402,7 @@ mod tests {
                     client.take_if(|_| new.id == second);
                 }
                 Request::Left(session, ConnectionId(7)) => left.push(session),
+                Request::Opened | Request::Closed => {}
                 other => panic!("{other:?}"),
             }
         }

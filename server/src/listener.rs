@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::connection::Connection;
-use crate::registry::{Registry, Request};
+use crate::registry::{Open, Registry};
 use crate::relay;
 use crate::rights;
 use crate::session::ConnectionId;
@@ -99,13 +99,12 @@ pub(crate) async fn run(mut listening: watch::Receiver<Listening>, registry: Reg
             }
             Ok(socket) => {
                 let id = ids.next().expect("2^64 connections are never reached");
-                registry.send(Request::Opened);
+                let open = Open::new(registry.clone());
                 let registry = registry.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = serve(id, socket, &registry).await {
+                    if let Err(error) = serve(id, socket, open, registry).await {
                         tracing::debug!("connection {}: {error}", id.0);
                     }
-                    registry.send(Request::Closed);
                 });
             }
             Err(error) => {
@@ -124,10 +123,14 @@ fn leaves_room(socket: &OwnedFd) -> bool {
     limit.is_none_or(|limit| used + KEPT_FREE < limit)
 }
 
-async fn serve(id: ConnectionId, socket: OwnedFd, registry: &Registry) -> io::Result<()> {
+async fn serve(
+    id: ConnectionId,
+    socket: OwnedFd,
+    open: Open,
+    registry: Registry,
+) -> io::Result<()> {
     check_peer(socket.as_fd())?;
     let socket = Source::new(socket)?;
-    let registry = registry.clone();
     let connection = match timeout(RELAY_TIMEOUT, first_words(&socket)).await?? {
         FirstWords::Client => Connection {
             id,
@@ -135,6 +138,7 @@ async fn serve(id: ConnectionId, socket: OwnedFd, registry: &Registry) -> io::Re
             input: socket,
             relay: None,
             environment: Vec::new(),
+            open,
             registry,
         },
         FirstWords::Relay {
@@ -147,6 +151,7 @@ async fn serve(id: ConnectionId, socket: OwnedFd, registry: &Registry) -> io::Re
             output: Sink::new(output)?,
             relay: Some(socket),
             environment,
+            open,
             registry,
         },
     };

@@ -80,6 +80,10 @@ pub(crate) enum Request {
     Closed,
 }
 
+/// A connection that was accepted: the server stays as long as there is one.
+#[derive(Debug)]
+pub(crate) struct Open(Registry);
+
 /// What a list says of a session.
 #[derive(Debug)]
 pub(crate) enum Line {
@@ -87,6 +91,20 @@ pub(crate) enum Line {
     Told(SessionSummary),
     /// It has mail to read first, which may change it: it was asked.
     Asked(oneshot::Receiver<SessionSummary>),
+}
+
+impl Open {
+    /// Tells that there is one more.
+    pub(crate) fn new(registry: Registry) -> Self {
+        registry.send(Request::Opened);
+        Self(registry)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send(Request::Closed);
+    }
 }
 
 impl Registry {

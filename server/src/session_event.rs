@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::lent_terminal::Loan;
 use crate::reader::Reader;
-use crate::registry::{Registry, Request};
+use crate::registry::Open;
 use crate::session::ConnectionId;
 
 /// How many messages may wait in a session's mailbox; its senders wait then.
@@ -47,32 +47,10 @@ pub(crate) struct Arrival {
     pub(crate) unwritten: u32,
     pub(crate) reader: Reader,
     pub(crate) output: Sink,
-    /// Dropped with it.
-    pub(crate) hold: Hold,
+    /// The connection counts as open with it.
+    pub(crate) open: Open,
+    /// The session's own mailbox: a session that is forgotten goes on while somebody has that.
+    pub(crate) mailbox: mpsc::Sender<Event>,
     /// The client's terminal, where it is lent to us.
     pub(crate) loan: Option<Loan>,
-}
-
-/// Keeps a session that is forgotten, and the server, until those who are attached have seen how it
-/// ended.
-pub(crate) struct Hold {
-    _session: mpsc::Sender<Event>,
-    registry: Registry,
-}
-
-impl Hold {
-    /// For one connection.
-    pub(crate) fn new(session: mpsc::Sender<Event>, registry: Registry) -> Self {
-        registry.send(Request::Opened);
-        Self {
-            _session: session,
-            registry,
-        }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.registry.send(Request::Closed);
-    }
 }

@@ -6,18 +6,21 @@ use std::time::Instant;
 
 use psess_descriptor::Sink;
 use psess_protocol::message::{Failure, ServerMessage};
+use tokio::sync::mpsc;
 
 use super::{SessionTask, encode};
 use crate::lent_terminal::{LentTerminal, Loan};
 use crate::reader::{Reader, Said};
+use crate::registry::Open;
 use crate::session::{ConnectionId, Session, Transmit};
-use crate::session_event::Hold;
+use crate::session_event::Event;
 
 /// An attached connection.
 pub(super) struct Client {
     reader: Reader,
     output: Sink,
-    _hold: Hold,
+    _open: Open,
+    _mailbox: mpsc::Sender<Event>,
     pub(super) lent: Option<LentTerminal>,
     pending: Vec<u8>,
     written: usize,
@@ -26,11 +29,17 @@ pub(super) struct Client {
 
 impl Client {
     /// One that was sent nothing yet.
-    pub(super) fn new(reader: Reader, output: Sink, hold: Hold) -> Self {
+    pub(super) fn new(
+        reader: Reader,
+        output: Sink,
+        open: Open,
+        mailbox: mpsc::Sender<Event>,
+    ) -> Self {
         Self {
             reader,
             output,
-            _hold: hold,
+            _open: open,
+            _mailbox: mailbox,
             lent: None,
             pending: Vec::new(),
             written: 0,

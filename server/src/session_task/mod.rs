@@ -204,10 +204,11 @@ impl SessionTask {
             unwritten,
             reader,
             output,
-            hold,
+            open,
+            mailbox,
             loan,
         } = arrival;
-        let mut client = Client::new(reader, output, hold);
+        let mut client = Client::new(reader, output, open, mailbox);
         let unwritten = ClientMessage::Unwritten(unwritten);
         let types = hello.can(Capability::Typing) && !attach.read_only;
         let attached = self.session.attach(now, connection, &attach);
