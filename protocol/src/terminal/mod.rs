@@ -38,6 +38,7 @@ mod repaint;
 mod replay;
 mod row;
 mod screen;
+mod skim;
 mod snapshot;
 mod state;
 mod style;

@@ -1,14 +1,11 @@
-//! Plain output: text, tabs, line ends, colours, erasing within the line.
-//!
-//! It moves nothing but the cursor, and asks nothing. So of a lot of it the beginning need not be
-//! drawn: what scrolls off the screen, and then out of the history, leaves no trace but the pen.
-
-use super::feed::Feed;
-use super::margins::Margins;
-use super::state::State;
+//! Plain output: text, tabs, line ends, colours, erasing within the line. It moves nothing but the
+//! cursor, and asks nothing.
 
 /// A control sequence longer than this is not taken for plain.
 const SEQUENCE_LIMIT: u8 = 64;
+
+/// So many bytes are looked at for ESC at once, one bit of a word for each.
+const BLOCK: usize = 64;
 
 /// Looks whether output is plain, piece by piece.
 #[derive(Clone, Debug, Default)]
@@ -44,31 +41,45 @@ impl PlainScan {
     /// Whether everything that came since the scan began, `bytes` last, is plain. Once it is not,
     /// the next scan begins where the terminal is between characters and sequences.
     #[must_use]
-    pub fn is_plain(&mut self, mut bytes: &[u8]) -> bool {
-        loop {
-            while self.place != Place::Text {
-                let Some((&byte, rest)) = bytes.split_first() else {
-                    return true;
-                };
-                let Some(place) = self.place.after(byte) else {
-                    return false;
-                };
-                self.place = place;
-                bytes = rest;
-            }
-            let text = memchr::memchr(0x1b, bytes).unwrap_or(bytes.len());
-            if !is_text(&bytes[..text]) {
-                return false;
-            }
-            if text == bytes.len() {
-                if bytes.last() == Some(&0xc2) {
-                    self.place = Place::Lead;
-                }
-                return true;
-            }
-            bytes = &bytes[text + 1..];
-            self.place = Place::Escape;
+    pub fn is_plain(&mut self, bytes: &[u8]) -> bool {
+        let Some(rest) = self.end_begun(bytes) else {
+            return false;
+        };
+        if !is_text(rest) {
+            return false;
         }
+        let mut begin = 0;
+        while let Some(next) = memchr::memchr(0x1b, &rest[begin..]) {
+            begin += next;
+            let end = rest.len().min(begin + BLOCK);
+            let mut escapes = escapes(&rest[begin..end]);
+            while escapes != 0 {
+                let escape = begin + escapes.trailing_zeros() as usize;
+                escapes &= escapes - 1;
+                if !is_sequence(&rest[escape..]) {
+                    self.place = Place::Escape;
+                    if self.end_begun(&rest[escape + 1..]).is_none() {
+                        return false;
+                    }
+                }
+            }
+            begin = end;
+        }
+        if rest.last() == Some(&0xc2) {
+            self.place = Place::Lead;
+        }
+        true
+    }
+
+    /// What is behind the sequence that began before `bytes`, if one did; `None` where it is not plain.
+    fn end_begun<'a>(&mut self, mut bytes: &'a [u8]) -> Option<&'a [u8]> {
+        while self.place != Place::Text
+            && let Some((&byte, rest)) = bytes.split_first()
+        {
+            self.place = self.place.after(byte)?;
+            bytes = rest;
+        }
+        Some(bytes)
     }
 }
 
@@ -90,13 +101,13 @@ impl Place {
     }
 }
 
-/// Whether bytes without ESC are text, tabs, line ends, or what terminals ignore.
+/// Whether bytes are text, tabs, line ends, what terminals ignore, or ESC.
 fn is_text(bytes: &[u8]) -> bool {
     let mut before = 0;
-    bytes.chunks(64).all(|chunk| {
+    bytes.chunks(BLOCK).all(|chunk| {
         let (mut control, mut lead) = (false, before == 0xc2);
         for &byte in chunk {
-            control |= byte < 0x20 && !matches!(byte, 0x00 | 0x07 | b'\t' | b'\n' | b'\r');
+            control |= byte < 0x20 && !matches!(byte, 0x00 | 0x07 | b'\t' | b'\n' | b'\r' | 0x1b);
             lead |= byte == 0xc2;
         }
         let c1 = lead && {
@@ -112,117 +123,57 @@ fn is_text(bytes: &[u8]) -> bool {
     })
 }
 
-impl Feed {
-    /// See [`super::Terminal::skim`].
-    pub(super) fn skim(&mut self, bytes: &[u8], lines_after: usize, state: &mut State) -> usize {
-        if !self.can_skim(state) || lines_after < state.lines_kept() {
-            return 0;
-        }
-        // There the cursor stands in the first column.
-        let Some(end) = memchr::memmem::rfind(bytes, b"\r\n") else {
-            return 0;
-        };
-        let skimmed = &bytes[..end + 2];
-        let lines = memchr::memchr_iter(b'\n', skimmed).count();
-        if lines < usize::from(state.size.rows) {
-            return 0;
-        }
-        self.skim_colors(skimmed, state);
-        self.skim_lines(skimmed.len(), lines, state);
-        skimmed.len()
-    }
-
-    /// How much of the beginning of `bytes` leaves nothing on the screen, nor in a history of so many
-    /// lines; `None` where the last lines do not tell all.
-    pub(super) fn glanced_over(
-        &self,
-        bytes: &[u8],
-        history_lines: usize,
-        state: &State,
-    ) -> Option<usize> {
-        let rows = usize::from(state.size.rows);
-        let mut ends = memchr::memrchr_iter(b'\n', bytes);
-        let end = ends.nth(kept(history_lines, rows))?;
-        let end = memchr::memmem::rfind(&bytes[..=end], b"\r\n")? + 2;
-        let mut ends = memchr::memrchr_iter(b'\n', &bytes[..end]);
-        (ends.nth(rows).is_some() && self.can_skim(state)).then_some(end)
-    }
-
-    /// Feeds `bytes` to a terminal of which only the screen counts, all but the beginning that
-    /// [`Feed::glanced_over`] tells. How many lines scrolled off is not counted.
-    pub(super) fn glance(
-        &mut self,
-        bytes: &[u8],
-        skimmed: usize,
-        colored: usize,
-        state: &mut State,
-    ) {
-        let (skimmed, rest) = bytes.split_at(skimmed);
-        self.skim_colors(&skimmed[..colored.min(skimmed.len())], state);
-        self.skim_lines(skimmed.len(), usize::from(state.size.rows), state);
-        self.feed(rest, state);
-    }
-
-    fn can_skim(&self, state: &State) -> bool {
-        self.is_at_ground()
-            && state.margins == Margins::full(state.size)
-            && state.alternate.is_none()
-            && !state.charsets.is_single()
-    }
-
-    /// Takes so many bytes and lines, which end with CR and LF.
-    fn skim_lines(&mut self, bytes: usize, lines: usize, state: &mut State) {
-        self.pass(bytes);
-        state.end_skimmed_lines(lines);
-    }
-
-    /// Leaves the pen as plain output leaves it.
-    fn skim_colors(&mut self, bytes: &[u8], state: &mut State) {
-        let is_reset = |&at: &usize| {
-            let sequence = &bytes[at..];
-            sequence.starts_with(b"\x1b[m") || sequence.starts_with(b"\x1b[0m")
-        };
-        let from = memchr::memrchr_iter(0x1b, bytes).find(is_reset);
-        let from = from.unwrap_or(0);
-        for at in memchr::memchr_iter(0x1b, &bytes[from..]) {
-            let sequence = &bytes[from + at..];
-            let length = sequence.iter().position(|byte| matches!(byte, b'm' | b'K'));
-            if length.is_some_and(|length| sequence[length] == b'm') {
-                self.short_sequence(sequence, 0, state);
-            }
-        }
-    }
+/// A byte in each of the eight places of a word.
+const fn everywhere(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
 }
 
-/// So many lines push all before them off a screen of so many rows and out of the history: those on
-/// the screen, those in the history, and as many as may be on their way from one to the other.
-fn kept(history_lines: usize, rows: usize) -> usize {
-    history_lines.saturating_add(2 * rows + 2)
+/// Where ESC stands in a block, as one bit for each byte. A call of memchr for each would take longer,
+/// as coloured text has one in ten bytes.
+fn escapes(block: &[u8]) -> u64 {
+    let mut whole = [0; BLOCK];
+    let block = block.first_chunk().unwrap_or_else(|| {
+        whole[..block.len()].copy_from_slice(block);
+        &whole
+    });
+    let (words, _) = block.as_chunks();
+    words.iter().rev().fold(0, |bits, word| {
+        let other = u64::from_le_bytes(*word) ^ everywhere(0x1b);
+        let low = everywhere(0x7f);
+        let zero = !(((other & low) + low) | other | low);
+        // The highest bit of each byte, all in the highest byte.
+        let gathered = (zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits << 8 | gathered
+    })
 }
 
-impl State {
-    /// So many lines push all before them off the screen and out of the history.
-    pub(super) fn lines_kept(&self) -> usize {
-        kept(self.history.limit_lines(), usize::from(self.size.rows))
+/// Whether `bytes` begin with a plain sequence; `false` also where this does not tell.
+fn is_sequence(bytes: &[u8]) -> bool {
+    if !bytes.starts_with(b"\x1b[") {
+        return false;
     }
-
-    /// The cursor is in the first column of the last row, after that many lines that nothing is
-    /// left of; what the rows above show is what was there before, and will scroll off.
-    fn end_skimmed_lines(&mut self, lines: usize) {
-        self.cursor.row = self.size.rows - 1;
-        self.cursor.column = 0;
-        self.cursor.wraps = false;
-        self.repeatable = false;
-        self.scroll_up(self.margins, 1, false);
-        self.history.pass(lines - 1);
+    let mut at = 2;
+    while at + 8 <= usize::from(SEQUENCE_LIMIT)
+        && let Some(word) = bytes[at..].first_chunk()
+    {
+        // From 0x30 to 0x3B are digits, `:` and `;`.
+        let value = u64::from_le_bytes(*word) ^ everywhere(0x30);
+        let sum = (value & everywhere(0x7f)) + everywhere(0x80 - 0x0c);
+        let others = (sum | value) & everywhere(0x80);
+        if others != 0 {
+            return matches!(
+                bytes[at + others.trailing_zeros() as usize / 8],
+                b'm' | b'K'
+            );
+        }
+        at += 8;
     }
+    false
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Limits, Terminal};
+pub(super) mod tests {
     use super::*;
-    use crate::size::Size;
 
     fn is_plain(parts: &[&[u8]]) -> bool {
         let mut scan = PlainScan::default();
@@ -284,118 +235,59 @@ mod tests {
         }
     }
 
-    /// Lines of words, some of them coloured, some longer than a row.
-    fn plain_lines(seed: u64, count: usize) -> Vec<u8> {
+    #[test]
+    fn whole_pieces_are_judged_as_byte_after_byte_is() {
+        let parts: [&[u8]; 16] = [
+            b"word and word ",
+            b"a\tb\r\n",
+            &[b'x'; 40],
+            "\u{e9}\u{a3}".as_bytes(),
+            b"\xc2",
+            b"\x1b[m",
+            b"\x1b[0m",
+            b"\x1b[1;32m",
+            b"\x1b[38;2;10;20;30m",
+            b"\x1b[4:3K",
+            b"\x1b[",
+            b"1;31m",
+            &[b'1'; 30],
+            b"m",
+            b"\x1b[1;2H",
+            b"\x85",
+        ];
+        let (mut plain, mut other) = (0, 0);
+        for seed in 0..4000 {
+            let mut random = numbers(seed);
+            let text: Vec<_> = (0..random(12))
+                .flat_map(|_| {
+                    // What is never plain is rare.
+                    let common = if random(8) == 0 { 16 } else { 13 };
+                    parts[random(common) as usize]
+                })
+                .copied()
+                .collect();
+            let mut place = Some(Place::Text);
+            for &byte in &text {
+                place = place.and_then(|place| place.after(byte));
+            }
+            let (begin, end) = text.split_at(random(text.len() as u64 + 1) as usize);
+            let mut scan = PlainScan::default();
+            let is_plain = scan.is_plain(begin) && scan.is_plain(end);
+            let judged = is_plain.then_some(scan.place);
+            assert_eq!(judged, place, "{:?}", text.escape_ascii());
+            *if is_plain { &mut plain } else { &mut other } += 1;
+        }
+        assert!(plain > 500 && other > 500, "{plain} {other}");
+    }
+
+    /// Numbers that look random, each below what is asked for.
+    pub(in super::super) fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
         let mut random = seed;
-        let mut next = |below: u64| {
+        move |below| {
             random = random
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
             (random >> 33) % below
-        };
-        let words: [&[u8]; 10] = [
-            b"word ",
-            b"a\tb ",
-            "漢字".as_bytes(),
-            "é£".as_bytes(),
-            b"\x1b[31m",
-            b"\x1b[0m",
-            b"\x1b[4:3;48;2;1;2;3m",
-            b"\x1b[K",
-            b"\xff",
-            b"\r",
-        ];
-        let mut bytes = Vec::new();
-        for _ in 0..count {
-            for _ in 0..next(9) {
-                bytes.extend_from_slice(words[next(10) as usize]);
-            }
-            bytes.extend_from_slice(if next(20) == 0 { b"\n" } else { b"\r\n" });
         }
-        bytes
-    }
-
-    /// What terminals were fed before.
-    const STARTS: [&[u8]; 6] = [
-        b"",
-        b"text\x1b[2;3H\x1b[45m\x1b]8;;http://a\x07x",
-        b"\x1b[7l\x1b[4h\x1b[?2027h",
-        b"\x1b[2;4r",
-        b"\x1b[?1049h",
-        b"a line that wraps and wraps and wraps and goes on and on",
-    ];
-
-    #[test]
-    fn what_is_skimmed_leaves_the_terminal_as_if_it_were_fed() {
-        let size = Size::new(5, 20);
-        let mut skimmed_in_all = 0;
-        for history_lines in [0, 1, 30] {
-            let limits = Limits {
-                history_lines,
-                ..Limits::default()
-            };
-            for (seed, start) in (0..40).flat_map(|seed| STARTS.map(|start| (seed, start))) {
-                let lines = plain_lines(seed, 30 + 5 * seed as usize);
-                let (mut fed, mut skims) =
-                    (Terminal::new(size, limits), Terminal::new(size, limits));
-                fed.feed(start);
-                skims.feed(start);
-                fed.feed(&lines);
-                let (beginning, rest) = lines.split_at(lines.len() * (seed as usize % 4 + 1) / 5);
-                let skimmed = skims.skim(beginning, memchr::memchr_iter(b'\n', rest).count());
-                skims.feed(&lines[skimmed..]);
-                skimmed_in_all += skimmed;
-                let difference = fed.snapshot().difference(&skims.snapshot());
-                assert_eq!(
-                    difference, None,
-                    "{history_lines} lines, seed {seed}, {start:?}"
-                );
-                assert_eq!(fed.fed_bytes(), skims.fed_bytes());
-                for terminal in [&mut fed, &mut skims] {
-                    terminal.feed(b"and\x1b[5bnow\x1b[Hthe rest\r\n\x1b[J");
-                }
-                assert_eq!(fed.snapshot(), skims.snapshot());
-            }
-        }
-        assert!(skimmed_in_all > 100_000, "{skimmed_in_all}");
-    }
-
-    #[test]
-    fn a_glance_shows_what_the_terminal_would_once_it_were_fed() {
-        let mut glances = 0;
-        for size in [Size::new(5, 20), Size::new(1, 10), Size::new(3, 1)] {
-            for (seed, start) in (0..40).flat_map(|seed| STARTS.map(|start| (seed, start))) {
-                let limits = Limits {
-                    history_lines: [100, 0, 1][seed as usize % 3],
-                    ..Limits::default()
-                };
-                let lines = plain_lines(seed, 20 * seed as usize);
-                let (skimmed, rest) = lines.split_at(lines.len() * (seed as usize % 4) / 5);
-                let (mut fed, mut behind) =
-                    (Terminal::new(size, limits), Terminal::new(size, limits));
-                fed.feed(start);
-                behind.feed(start);
-                fed.feed(&lines);
-                let ends = memchr::memchr_iter(b'\n', rest).count();
-                let taken = behind.skim(skimmed, ends);
-                let unfed = &lines[taken..];
-                let colored = memchr::memrchr(0x1b, unfed).map_or(0, |at| {
-                    let end = memchr::memchr2(b'm', b'K', &unfed[at..]);
-                    at + end.expect("no sequence is cut") + 1
-                });
-                let Some(mut glance) = behind.glance(unfed, colored) else {
-                    continue;
-                };
-                glances += 1;
-                for more in ["", "\x1b[31", "mand\x1b[5bnow\x1b[Hthe rest\r\n\x1b[J"] {
-                    fed.feed(more.as_bytes());
-                    glance.feed(more.as_bytes());
-                    let shown = fed.snapshot().without_history();
-                    let difference = shown.difference(&glance.snapshot().without_history());
-                    assert_eq!(difference, None, "{size:?}, seed {seed}, {start:?}");
-                }
-            }
-        }
-        assert!(glances > 300, "{glances}");
     }
 }
