@@ -23,6 +23,10 @@ from terminal import Control
 HERE = os.path.dirname(os.path.abspath(__file__))
 BASE = "raw"
 
+# A step counts only if other virtual machines had less than this share of the CPUs meanwhile.
+STOLEN = 0.02
+TRIES = 3
+
 
 class Bench:
     """What all measures share: the peers, the data, the clock."""
@@ -108,8 +112,24 @@ class Bench:
                 break
             self.calm()
             for peer in list(chosen):
-                if not self.attempt(record, peer, lambda: step(peer, number)):
+                if not self.attempt(record, peer,
+                                    lambda: self.undisturbed(record, peer, number, step, end)):
                     chosen.remove(peer)
+
+    def undisturbed(self, record, peer, number, step, end):
+        """Do one step; again, while there is time, where others had the CPUs meanwhile."""
+        for tries in range(1, TRIES + 1):
+            begin, before = time.monotonic(), processes.stolen()
+            step(peer, number)
+            took = time.monotonic() - begin
+            share = (processes.stolen() - before) / took / os.cpu_count()
+            if share < STOLEN:
+                return
+            if tries == TRIES or time.monotonic() > end:
+                break
+            record.forget(peer.name, number)
+            record.repeated += 1
+        record.disturbed += 1
 
     def close(self):
         for peer in self.peers:
