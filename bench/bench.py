@@ -5,6 +5,7 @@ import argparse
 import gc
 import os
 import platform
+import random
 import shutil
 import signal
 import subprocess
@@ -104,14 +105,19 @@ class Bench:
             begin = time.monotonic()
 
     def rounds(self, record, most, chosen, step, least=1):
-        """Call step(peer, round) for A B C, A B C, … until the time is up."""
+        """Call step(peer, round) for A B C, C A B, … until the time is up.
+
+        In another order each round: what one peer leaves behind, a machine that is
+        hot or has used up its share of a host, is not always the next one's.
+        """
+        order = random.Random(1)
         chosen = list(chosen)
         end = time.monotonic() + self.budget
         for number in range(least if self.quick and most > least else most):
             if number >= least and time.monotonic() > end:
                 break
             self.calm()
-            for peer in list(chosen):
+            for peer in order.sample(chosen, len(chosen)):
                 if not self.attempt(record, peer,
                                     lambda: self.undisturbed(record, peer, number, step, end)):
                     chosen.remove(peer)
@@ -207,6 +213,7 @@ def main():
                 gc.enable()
                 for peer in bench.peers:
                     peer.stop()
+            record.sort(meta["peers"])
             records.append(record)
             print(record.as_text(BASE))
             print(f"  ({time.monotonic() - begin:.0f} s, load {os.getloadavg()[0]:.2f})\n", flush=True)
