@@ -8,10 +8,10 @@ import report
 # measure, figure, file, title. For each of them less is better, but for speed.
 CHARTS = [
     ("echo", "round trip", "echo", "A key and its echo"),
-    ("flood", "log: speed", "flood-log", "cat of a log, attached"),
+    ("flood", "ascii: speed", "flood-log", "cat of a log, attached"),
     ("flood", "build: speed", "flood-build", "cat of coloured build output, attached"),
     ("flood", "utf8: speed", "flood-utf8", "cat of UTF-8, attached"),
-    ("detached-flood", "log: time for 100 MB", "detached", "100 MB of log, nobody attached"),
+    ("detached-flood", "ascii: time for 100 MB", "detached", "100 MB of log, nobody attached"),
     ("interrupt", "1 MB/s terminal: marker shown", "interrupt",
      "Ctrl-C in a flood until it shows, on a terminal that takes 1 MB/s"),
 ]
