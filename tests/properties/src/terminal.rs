@@ -1,5 +1,5 @@
 //! The terminal model takes any output, of any size, cut anywhere; a replay at any moment
-//! recreates it; its memory is bounded; plain output may be skimmed.
+//! recreates it; its memory is bounded; plain output is known, and may be skimmed.
 
 use psess_protocol::message::History;
 use psess_protocol::size::Size;
@@ -48,6 +48,20 @@ pub(crate) fn check(bytes: &[u8]) {
     }
     replays(&terminal);
     skims(bytes);
+    scans(bytes);
+}
+
+/// Whether output is plain does not depend on the pieces that it comes in.
+fn scans(bytes: &[u8]) {
+    for output in bytes.split(|byte| *byte == 0xff) {
+        let (mut whole, mut bytewise) = (PlainScan::default(), PlainScan::default());
+        let is_plain = whole.is_plain(output);
+        let mut pieces = output.chunks(1);
+        assert_eq!(is_plain, pieces.all(|piece| bytewise.is_plain(piece)));
+        if is_plain {
+            assert_eq!(whole.begun_bytes(), bytewise.begun_bytes());
+        }
+    }
 }
 
 /// Plain output that is skimmed, as a server does in a flood, leaves the terminal as if all of it
