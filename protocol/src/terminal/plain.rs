@@ -48,22 +48,13 @@ impl PlainScan {
         if !is_text(rest) {
             return false;
         }
-        let mut begin = 0;
-        while let Some(next) = memchr::memchr(0x1b, &rest[begin..]) {
-            begin += next;
-            let end = rest.len().min(begin + BLOCK);
-            let mut escapes = escapes(&rest[begin..end]);
-            while escapes != 0 {
-                let escape = begin + escapes.trailing_zeros() as usize;
-                escapes &= escapes - 1;
-                if !is_sequence(&rest[escape..]) {
-                    self.place = Place::Escape;
-                    if self.end_begun(&rest[escape + 1..]).is_none() {
-                        return false;
-                    }
+        for escape in escapes(rest) {
+            if !is_sequence(&rest[escape..]) {
+                self.place = Place::Escape;
+                if self.end_begun(&rest[escape + 1..]).is_none() {
+                    return false;
                 }
             }
-            begin = end;
         }
         if rest.last() == Some(&0xc2) {
             self.place = Place::Lead;
@@ -128,9 +119,24 @@ const fn everywhere(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
 
-/// Where ESC stands in a block, as one bit for each byte. A call of memchr for each would take longer,
-/// as coloured text has one in ten bytes.
-fn escapes(block: &[u8]) -> u64 {
+/// Where each ESC stands. A call of memchr for each would take longer, as coloured text has one in ten
+/// bytes; where there is none, it takes less.
+fn escapes(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let (mut begin, mut end, mut found) = (0, 0, 0);
+    std::iter::from_fn(move || {
+        if found == 0 {
+            begin = end + memchr::memchr(0x1b, &bytes[end..])?;
+            end = bytes.len().min(begin + BLOCK);
+            found = escapes_in(&bytes[begin..end]);
+        }
+        let escape = begin + found.trailing_zeros() as usize;
+        found &= found - 1;
+        Some(escape)
+    })
+}
+
+/// Where ESC stands in a block, as one bit for each byte.
+fn escapes_in(block: &[u8]) -> u64 {
     let mut whole = [0; BLOCK];
     let block = block.first_chunk().unwrap_or_else(|| {
         whole[..block.len()].copy_from_slice(block);
