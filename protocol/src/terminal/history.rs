@@ -61,7 +61,10 @@ impl History {
             skipped: 0,
             plain_bytes: 0,
             saved_bytes: 0,
-            limit_lines: limits.history_lines as usize,
+            limit_lines: match limits.history_bytes {
+                0 => 0,
+                _ => limits.history_lines as usize,
+            },
             limit_bytes: limits.history_bytes,
             share_bytes: usize::MAX,
             scrolled: 0,
@@ -85,7 +88,7 @@ impl History {
         self.scrolled += lines as u64;
     }
 
-    /// How many lines are kept at most.
+    /// How many lines are kept at most; 0: the history is off.
     pub(super) fn limit_lines(&self) -> usize {
         self.limit_lines
     }
@@ -126,7 +129,7 @@ impl History {
     /// character.
     pub(super) fn push(&mut self, row: &Row, wide_next: bool, content: &Content) {
         self.scrolled += 1;
-        if self.limit_lines == 0 || self.limit_bytes == 0 {
+        if self.limit_lines == 0 {
             return;
         }
         if self.open && !row.continuation {

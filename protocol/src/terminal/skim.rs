@@ -192,9 +192,11 @@ mod tests {
         let mut glances = 0;
         for size in [Size::new(5, 20), Size::new(1, 10), Size::new(3, 1)] {
             for (seed, start) in (0..40).flat_map(|seed| STARTS.map(|start| (seed, start))) {
+                let limits = [(100, 8 << 20), (0, 8 << 20), (1, 8 << 20), (100, 0)];
+                let (history_lines, history_bytes) = limits[seed as usize / 4 % 4];
                 let limits = Limits {
-                    history_lines: [100, 0, 1][seed as usize % 3],
-                    ..Limits::default()
+                    history_lines,
+                    history_bytes,
                 };
                 let lines = plain_lines(seed, 20 * seed as usize);
                 let (skimmed, rest) = lines.split_at(lines.len() * (seed as usize % 4) / 5);
