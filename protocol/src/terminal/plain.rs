@@ -27,13 +27,13 @@ enum Place {
 }
 
 impl PlainScan {
-    /// How many of the last bytes belong to a control sequence that is not whole: whether that is
-    /// plain, only its end will tell.
+    /// How many of the last bytes begin, or may begin, a control sequence that is not whole: whether
+    /// that is plain, only what follows will tell.
     #[must_use]
     pub fn begun_bytes(&self) -> usize {
         match self.place {
-            Place::Text | Place::Lead => 0,
-            Place::Escape => 1,
+            Place::Text => 0,
+            Place::Lead | Place::Escape => 1,
             Place::Sequence(length) => 2 + usize::from(length),
         }
     }
@@ -213,6 +213,8 @@ pub(super) mod tests {
         assert_eq!(begun(b"text\x1b["), 2);
         assert_eq!(begun(b"text\x1b[1;31"), 6);
         assert_eq!(begun(b"text\x1b[1;31m"), 0);
+        assert_eq!(begun(b"text\xc2"), 1);
+        assert_eq!(begun(b"text\xc2\xa3"), 0);
     }
 
     #[test]

@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn a_question_in_c1_is_not_cut() {
+        let mut lender = Lender::new();
+        for part in [&b"text\xc2"[..], b"\x9b6n"] {
+            lender.print(part);
+            lender.run();
+        }
+        assert!(
+            lender.received == b"text\xc2\x9b6n",
+            "{}",
+            lender.received.escape_ascii()
+        );
+    }
+
+    #[test]
     fn what_comes_after_a_skip_that_cuts_a_sequence_is_shown() {
         for cut in 0..=4 {
             let mut lender = Lender::new();
