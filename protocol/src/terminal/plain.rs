@@ -92,7 +92,7 @@ impl Place {
     }
 }
 
-/// Whether bytes are text, tabs, line ends, what terminals ignore, or ESC.
+/// Whether bytes are text, tabs, line ends, bells, what terminals ignore, or ESC.
 fn is_text(bytes: &[u8]) -> bool {
     let mut before = 0;
     bytes.chunks(BLOCK).all(|chunk| {
