@@ -112,23 +112,24 @@ impl SessionTask {
             let woken = woken.await;
             // Output was passed on already.
             let mut is_told = !matches!(woken, Woken::Pty(1..));
+            let mut is_due = false;
             match woken {
                 Woken::Pty(read) => turn += read.max(LEAST_READ),
                 Woken::Heard(read) => turn += read,
                 Woken::Written => {}
                 Woken::Mail(Some(event)) => self.handle_event(event),
                 Woken::Mail(None) => return,
-                Woken::Timeout => self.session.handle_timeout(Instant::now()),
+                Woken::Timeout => is_due = true,
             }
             // So that who prints or talks without end keeps nobody waiting.
             if turn >= TURN {
                 let mut cx = Context::from_waker(Waker::noop());
                 is_told |= self.poll_readers(&mut cx).is_ready();
-                let now = Instant::now();
-                if timeout.is_some_and(|due| due <= now) {
-                    self.session.handle_timeout(now);
-                    is_told = true;
-                }
+                is_due |= timeout.is_some_and(|due| due <= Instant::now());
+            }
+            if is_due {
+                self.session.handle_timeout(Instant::now());
+                is_told = true;
             }
             for _ in 1..MAILBOX_TURN {
                 match mailbox.try_recv() {
