@@ -18,6 +18,7 @@ use psess_protocol::message::{ClientMessage, ServerMessage, SessionSummary};
 use rustix::io::Errno;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
+use tokio::task::coop::unconstrained;
 
 use crate::clock::unix_time;
 use crate::connections::Connections;
@@ -87,7 +88,13 @@ impl SessionTask {
 
     /// Runs until the session is over and somebody saw how it ended, or is forgotten (its
     /// mailbox is closed).
-    pub(crate) async fn run(mut self: Box<Self>, mut mailbox: mpsc::Receiver<Event>) {
+    pub(crate) async fn run(self: Box<Self>, mailbox: mpsc::Receiver<Event>) {
+        // It counts its turns by itself. The runtime would let it read from 128 clients in each:
+        // where all talk without end, always from the same.
+        unconstrained(self.take_turns(mailbox)).await;
+    }
+
+    async fn take_turns(mut self: Box<Self>, mut mailbox: mpsc::Receiver<Event>) {
         let mut alarm = Alarm::default();
         let mut turn = 0;
         loop {
@@ -115,7 +122,7 @@ impl SessionTask {
             let mut is_due = false;
             match woken {
                 Woken::Pty(read) => turn += read.max(LEAST_READ),
-                Woken::Heard(read) => turn += read,
+                Woken::Heard(read) => turn += read.max(LEAST_READ),
                 Woken::Written => {}
                 Woken::Mail(Some(event)) => self.handle_event(event),
                 Woken::Mail(None) => return,
@@ -383,5 +390,142 @@ pub(crate) fn encode(message: &ServerMessage, out: &mut Vec<u8>) {
     match codec::encode(message) {
         Ok(body) => frame::encode(Kind::Message, &[&body], out),
         Err(error) => tracing::error!("a message cannot be sent: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    use psess_descriptor::Sink;
+    use psess_protocol::frame::{Decoder, Frame};
+    use psess_protocol::hello::Hello;
+    use psess_protocol::identity::{ClientId, Generation};
+    use psess_protocol::message::{Attach, History, NO_HEARTBEAT_MS, Target};
+    use psess_protocol::offset::InputOffset;
+    use psess_protocol::size::Size;
+    use psess_protocol::terminal::Limits;
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::journal::Journal;
+    use crate::pty::Pty;
+    use crate::reader::Reader;
+    use crate::record::Record;
+    use crate::registry::Open;
+
+    const SIZE: Size = Size {
+        rows: 24,
+        columns: 80,
+        pixel_width: 0,
+        pixel_height: 0,
+    };
+
+    /// A client's socket, and what it says to attach.
+    fn arrival(
+        number: u64,
+        registry: &Registry,
+        mailbox: &mpsc::Sender<Event>,
+    ) -> (UnixStream, Arrival) {
+        let (client, server) = UnixStream::pair().expect("sockets");
+        client.set_nonblocking(true).expect("a flag");
+        let output = server.try_clone().expect("a descriptor");
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        let arrival = Arrival {
+            connection: ConnectionId(number),
+            hello: Hello::of_client(),
+            attach: Attach {
+                session: Target::Latest,
+                client: ClientId(id),
+                generation: Generation(1),
+                size: SIZE,
+                position: None,
+                history: History::None,
+                read_only: true,
+                heartbeat_ms: NO_HEARTBEAT_MS,
+                detach_others: false,
+            },
+            unwritten: 0,
+            reader: Reader::new(Source::new(server.into()).expect("a source"), None),
+            output: Sink::new(output.into()).expect("a sink"),
+            open: Open::new(registry.clone()),
+            mailbox: mailbox.clone(),
+            loan: None,
+        };
+        (client, arrival)
+    }
+
+    /// Whether a client was sent this message by now.
+    fn is_sent(mut client: &UnixStream, decoder: &mut Decoder, message: &ServerMessage) -> bool {
+        while let Ok(count @ 1..) = client.read(decoder.spare()) {
+            decoder.filled(count);
+            while let Some(frame) = decoder.next().expect("frames") {
+                let Frame::Message(body) = frame else {
+                    continue;
+                };
+                if codec::decode::<ServerMessage>(body).expect("a message") == *message {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// The last of more clients than the runtime lets a task read from before it ends its turn; all
+    /// others talk without end, and the program may print without end too.
+    async fn hear_the_last_of_many(is_flood: bool) {
+        const TALKERS: u64 = 200;
+        let pty = Pty::open(SIZE).expect("a pty");
+        rustix::io::ioctl_fionbio(&pty.slave, true).expect("a flag");
+        let journal = Journal::unshared().expect("memory");
+        let record = Record::of_size(SIZE);
+        let session = Session::new(Instant::now(), record, journal, Limits::default());
+        let (registry, _requests) = Registry::new();
+        let (mailbox, mail) = mpsc::channel(MAILBOX_TURN);
+        let task = SessionTask::new(session, pty.master, registry.clone(), Turns::new());
+        tokio::spawn(Box::new(task.expect("a task")).run(mail));
+        let mut clients = Vec::new();
+        for number in 0..=TALKERS {
+            let (client, arrival) = arrival(number, &registry, &mailbox);
+            let attach = Event::Attach(Box::new(arrival));
+            assert!(mailbox.send(attach).await.is_ok(), "the session runs");
+            clients.push((client, 0));
+        }
+        let (last, _) = clients.pop().expect("there is one");
+        let mut talk = Vec::new();
+        // Input that a client which only looks on sends in vain.
+        while talk.len() < 64 << 10 {
+            frame::encode_input(InputOffset(0), &[b'x'; 100], &mut talk);
+        }
+        let mut ping = Vec::new();
+        let message = codec::encode(&ClientMessage::Ping(7)).expect("a message");
+        frame::encode(Kind::Message, &[&message], &mut ping);
+        (&last).write_all(&ping).expect("it is taken");
+        let mut decoder = Decoder::new();
+        for turn in 0.. {
+            assert!(turn < 50, "the last one was not heard in {turn} turns");
+            for (client, said) in &mut clients {
+                while let Ok(count) = client.write(&talk[*said..]) {
+                    *said = (*said + count) % talk.len();
+                }
+            }
+            while is_flood && rustix::io::write(&pty.slave, &[b'x'; 4096]).is_ok() {}
+            yield_now().await;
+            if is_sent(&last, &mut decoder, &ServerMessage::Pong(7)) {
+                break;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn many_clients_that_talk_without_end_leave_the_last_one_heard() {
+        hear_the_last_of_many(false).await;
+    }
+
+    #[tokio::test]
+    async fn so_they_do_while_the_program_prints_without_end() {
+        hear_the_last_of_many(true).await;
     }
 }
