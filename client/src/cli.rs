@@ -65,8 +65,19 @@ impl Cli {
     /// needed (status 2).
     #[must_use]
     pub fn of_this_process() -> Self {
-        clap_complete::env::CompleteEnv::with_factory(Self::command).complete();
+        clap_complete::env::CompleteEnv::with_factory(Self::to_complete).complete();
         Self::parse()
+    }
+
+    /// The definition for shells that complete it. They list flags by heading, and begin with that of
+    /// the flags of all commands, which a command gets before its own: here these have none, and
+    /// come last.
+    fn to_complete() -> clap::Command {
+        const LAST: usize = 1000;
+        Self::command().mut_args(|flag| match flag.is_global_set() {
+            true => flag.help_heading(None).display_order(LAST),
+            false => flag,
+        })
     }
 }
 
@@ -121,11 +132,21 @@ pub enum Command {
 
 #[cfg(test)]
 mod tests {
+    use clap_complete::engine::{CompletionCandidate, complete};
+
     use super::*;
 
     #[test]
     fn the_definition_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_shell_lists_the_flags_of_a_command_before_those_of_all() {
+        let typed = ["psess", "kill", "--"].map(Into::into).to_vec();
+        let listed = complete(&mut Cli::to_complete(), typed, 2, None).expect("flags");
+        let flags: Vec<_> = listed.iter().map(CompletionCandidate::get_value).collect();
+        assert_eq!(flags, ["--signal", "--yes", "--help", "--ssh", "--config"]);
     }
 
     #[test]
