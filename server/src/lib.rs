@@ -19,6 +19,7 @@ mod lent_terminal;
 mod listener;
 mod log;
 pub mod output_log;
+mod process_group;
 mod process_start;
 mod process_usage;
 pub mod pty;

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitIdStatus};
 use super::protocol::{HeldSession, SESSION_DESCRIPTORS};
 use super::server_process::reap;
 use super::spawn::Started;
+use crate::process_group;
 
 /// All sessions, in order of their creation.
 #[derive(Debug, Default)]
@@ -123,11 +124,7 @@ impl Session {
             groups.push(foreground);
         }
         for group in groups {
-            // Fails when all of the group ended meanwhile, or changed its user: as kill(1) would.
-            let _ = rustix::process::kill_process_group(group, signal);
-            if signal == Signal::HUP || signal == Signal::TERM {
-                let _ = rustix::process::kill_process_group(group, Signal::CONT);
-            }
+            process_group::signal(group, signal);
         }
     }
 }

@@ -8,11 +8,12 @@ use std::os::fd::OwnedFd;
 use anyhow::Context as _;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal};
 
 use super::RegistryTask;
 use crate::clock::unix_time;
 use crate::journal::Journal;
+use crate::process_group;
 use crate::process_start;
 use crate::pty::Pty;
 use crate::record::Record;
@@ -88,9 +89,7 @@ fn hang_up(record: &Record) {
     let is_it = began.is_some_and(|began| began.abs_diff(record.created) <= START_APART);
     let pid = i32::try_from(record.pid).ok().and_then(Pid::from_raw);
     if let Some(pid) = pid.filter(|_| is_it) {
-        // Fails when it ends just now.
-        let _ = kill_process_group(pid, Signal::HUP);
-        let _ = kill_process_group(pid, Signal::CONT);
+        process_group::signal(pid, Signal::HUP);
     }
 }
 
