@@ -10,13 +10,18 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 const WRITABLE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
-/// A part of a file, mapped shared and writable.
-///
-/// No reference into it outlives a call that takes `&mut self`, and whoever maps a file makes sure
-/// that no other process does meanwhile: only one at a time runs a server on a journal, and the
-/// keeper, which holds the file as well, never maps it.
+/// A part of a file, mapped shared and writable: others may change it at any moment, so that it is
+/// seen as atomics only.
 #[derive(Debug)]
 pub struct Mapping(Pages);
+
+/// A part of a file, mapped shared and writable twice in a row, so that what wraps around its end
+/// is contiguous nevertheless.
+///
+/// It is seen as plain bytes: that is what parsers take. So whoever maps it gives their word that
+/// nobody else changes it meanwhile.
+#[derive(Debug)]
+pub struct RingMapping(Pages);
 
 /// A part of a file, mapped shared and readable: others may change it at any moment.
 #[derive(Debug)]
@@ -29,21 +34,51 @@ struct Pages {
 }
 
 impl Mapping {
-    /// Maps `length` bytes of the file from `offset` on; both in whole pages.
+    /// Maps `length` bytes of the file from its start on, in whole pages. To touch a page that the
+    /// file does not have raises SIGBUS (mmap(2)): whoever maps a file makes sure that nobody shortens
+    /// it so far.
     ///
     /// # Errors
     /// As mmap(2).
-    pub fn new(file: BorrowedFd<'_>, offset: u64, length: usize) -> io::Result<Self> {
+    pub fn new(file: BorrowedFd<'_>, length: usize) -> io::Result<Self> {
         let flags = MapFlags::SHARED | MapFlags::NORESERVE;
-        Pages::new(file, offset, length, WRITABLE, flags).map(Self)
+        Pages::new(file, 0, length, WRITABLE, flags).map(Self)
     }
 
-    /// Maps the same `length` bytes twice in a row, so that what wraps around the end of a ring
-    /// is contiguous nevertheless. The mapping is twice as long as `length`.
+    /// The mapping seen as a `T`, from its first byte on.
+    ///
+    /// # Panics
+    /// When it is shorter than a `T`.
+    ///
+    /// # Safety
+    /// Any bytes must be a valid `T`, and all fields of `T` must be atomics.
+    #[must_use]
+    pub unsafe fn view<T>(&self) -> &T {
+        assert!(
+            size_of::<T>() <= self.0.length,
+            "a mapping too short for its header"
+        );
+        // SAFETY: long enough, page-aligned, and valid by the caller's word.
+        unsafe { self.0.base.cast::<T>().as_ref() }
+    }
+}
+
+impl RingMapping {
+    /// Maps `length` bytes of the file from `offset` on, both in whole pages. The mapping is twice as
+    /// long.
     ///
     /// # Errors
     /// As mmap(2).
-    pub fn new_ring(file: BorrowedFd<'_>, offset: u64, length: usize) -> io::Result<Self> {
+    ///
+    /// # Safety
+    /// While a reference into the mapping lives, nobody else may write to that part of the file:
+    /// through another mapping or without one, in this process or another. And until the mapping is
+    /// dropped nobody may shorten the file so far (SIGBUS).
+    ///
+    /// Each byte of the file has two places, of which the compiler knows nothing: between a write to
+    /// one and a read of the other there must be something that it cannot see through, such as a
+    /// system call.
+    pub unsafe fn new(file: BorrowedFd<'_>, offset: u64, length: usize) -> io::Result<Self> {
         // SAFETY: the kernel chooses a free address, and nothing is there yet.
         let base = unsafe {
             mmap_anonymous(
@@ -76,7 +111,8 @@ impl Mapping {
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped and readable for as long as `self` lives; writers need `&mut self`.
+        // SAFETY: mapped and readable for as long as `self` lives; writers need `&mut self`, and there
+        // are no others by the word of whoever made this.
         unsafe { slice::from_raw_parts(self.0.base.as_ptr(), self.0.length) }
     }
 
@@ -84,23 +120,6 @@ impl Mapping {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and `&mut self` makes this the only reference.
         unsafe { slice::from_raw_parts_mut(self.0.base.as_ptr(), self.0.length) }
-    }
-
-    /// The mapping seen as a `T`, from its first byte on.
-    ///
-    /// # Panics
-    /// When it is shorter than a `T`.
-    ///
-    /// # Safety
-    /// Any bytes must be a valid `T`, and all fields of `T` must be atomics.
-    #[must_use]
-    pub unsafe fn view<T>(&self) -> &T {
-        assert!(
-            size_of::<T>() <= self.0.length,
-            "a mapping too short for its header"
-        );
-        // SAFETY: long enough, page-aligned, and valid by the caller's word.
-        unsafe { self.0.base.cast::<T>().as_ref() }
     }
 }
 
@@ -168,7 +187,7 @@ mod tests {
     use std::os::fd::{AsFd, OwnedFd};
 
     use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
-    use rustix::io::pwrite;
+    use rustix::io::{pread, pwrite};
     use rustix::param::page_size;
 
     use super::*;
@@ -184,12 +203,14 @@ mod tests {
         let page = page_size();
         let file = file(2 * page);
         let offset = page as u64;
-        let mut ring = Mapping::new_ring(file.as_fd(), offset, page).expect("a ring");
+        // SAFETY: nobody else knows the file.
+        let mut ring = unsafe { RingMapping::new(file.as_fd(), offset, page).expect("a ring") };
         ring.bytes_mut()[page - 1..=page].copy_from_slice(b"ab");
         assert_eq!(ring.bytes().len(), 2 * page);
         assert_eq!((ring.bytes()[0], ring.bytes()[2 * page - 1]), (b'b', b'a'));
-        let again = Mapping::new(file.as_fd(), offset, page).expect("a mapping");
-        assert_eq!((again.bytes()[0], again.bytes()[page - 1]), (b'b', b'a'));
+        let mut in_file = vec![0; page];
+        assert_eq!(pread(&file, &mut in_file, offset), Ok(page));
+        assert_eq!((in_file[0], in_file[page - 1]), (b'b', b'a'));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use psess_descriptor::mapping::Mapping;
+use psess_descriptor::mapping::{Mapping, RingMapping};
 use psess_protocol::identity::ClientId;
 use psess_protocol::lending::Ring;
 use psess_protocol::offset::{InputOffset, Offset};
@@ -87,7 +87,7 @@ impl Journal {
             let message = format!("a journal of {length} bytes is too short");
             return Err(JournalError::Unreadable(message));
         }
-        let mapping = Mapping::new(file.as_fd(), 0, HEADER_BYTES as usize)?;
+        let mapping = Mapping::new(file.as_fd(), HEADER_BYTES as usize)?;
         let header = header(&mapping);
         let is_new = match (
             header.magic.load(Ordering::Relaxed),
@@ -105,7 +105,11 @@ impl Journal {
                 )));
             }
         };
-        let ring = Mapping::new_ring(file.as_fd(), HEADER_BYTES, RING_BYTES)?;
+        // SAFETY: the keeper, which holds the file as well, never writes to it, and gives it to one
+        // server at a time; clients get it to read (`open_log`). The holes that we make ourselves, with
+        // what they held gone, take `&mut self`. What we write to one half nobody looks for in the
+        // other before more was read from the pty.
+        let ring = unsafe { RingMapping::new(file.as_fd(), HEADER_BYTES, RING_BYTES)? };
         let log = OutputLog::recover(ring, header)?;
         let input = InputQueue::recover(input, header)?;
         let mut journal = Self {
@@ -136,7 +140,7 @@ impl Journal {
             return Err(JournalError::System(io::ErrorKind::WriteZero.into()));
         }
         {
-            let mapping = Mapping::new(file.as_fd(), 0, HEADER_BYTES as usize)?;
+            let mapping = Mapping::new(file.as_fd(), HEADER_BYTES as usize)?;
             let header = header(&mapping);
             // A program would have to print a gigabyte a second for as long to get there.
             let start = (unix_time % (1 << 32)) << 30;
@@ -227,7 +231,7 @@ impl Journal {
         self.give_back_log(freed);
     }
 
-    fn give_back_log(&self, freed: [Range<usize>; 2]) {
+    fn give_back_log(&mut self, freed: [Range<usize>; 2]) {
         for range in freed.into_iter().filter(|range| !range.is_empty()) {
             self.give_back(HEADER_BYTES + range.start as u64, range.len() as u64);
         }

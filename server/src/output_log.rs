@@ -9,7 +9,7 @@
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use psess_descriptor::mapping::Mapping;
+use psess_descriptor::mapping::RingMapping;
 use psess_protocol::offset::Offset;
 
 use crate::journal_error::JournalError;
@@ -33,7 +33,7 @@ const FILL: u8 = 0xff;
 /// The bytes that a session's program printed, from `start` to `end`.
 #[derive(Debug)]
 pub struct OutputLog {
-    ring: Mapping,
+    ring: RingMapping,
     start: Offset,
     end: Offset,
     /// The ring is filled with 0xFF from `end` to here.
@@ -41,7 +41,7 @@ pub struct OutputLog {
 }
 
 impl OutputLog {
-    pub(crate) fn recover(ring: Mapping, header: &Header) -> Result<Self, JournalError> {
+    pub(crate) fn recover(ring: RingMapping, header: &Header) -> Result<Self, JournalError> {
         let start = header.log_start.load(Ordering::Acquire);
         let end = header.log_end.load(Ordering::Acquire);
         let filled = header.log_filled.load(Ordering::Acquire);
