@@ -385,6 +385,20 @@ fn tab_completes_commands_flags_and_the_names_of_sessions() {
     terminal.wait_for_row("$ psess attach --read-only nightly-build");
 }
 
+/// It lists a name of which it is told no more behind all flags.
+#[test]
+fn zsh_is_told_what_runs_in_a_session_and_its_name_first() {
+    let world = world();
+    sleeper(&world, "nightly-build");
+    let mut asked = world.psess(["--", "psess", "kill", ""]);
+    asked.envs([("COMPLETE", "zsh"), ("_CLAP_COMPLETE_INDEX", "2")]);
+    let listed = Finished::of(asked).stdout;
+    assert!(
+        listed.starts_with("nightly-build:sleep 1000\n--"),
+        "{listed}"
+    );
+}
+
 #[test]
 fn there_is_a_manual_page_for_each_command() {
     let world = world();

@@ -9,13 +9,15 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
+use psess_protocol::message::SessionSummary;
 
 use crate::broken_pipe;
+use crate::commands::list;
 use crate::conversation::Conversation;
 use crate::standard_output::StandardOutput;
 use crate::transport::Transport;
 
-/// How long a key press may wait for names.
+/// How long a key press may wait for sessions.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Flags of `psess completions`.
@@ -46,32 +48,34 @@ pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Completes the names of this machine's sessions. Other machines are not asked at a key press.
+/// Completes the names of this machine's sessions, and says what runs there: zsh lists what it is told
+/// no more of than a name behind all else. Other machines are not asked at a key press.
 #[must_use]
 pub fn sessions() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &std::ffi::OsStr| {
         let typed = typed.to_string_lossy();
-        let mut names = local_names().unwrap_or_default();
-        names.retain(|name| name.starts_with(&*typed));
-        names.into_iter().map(CompletionCandidate::new).collect()
+        let sessions = local_sessions().unwrap_or_default();
+        let matching = sessions
+            .iter()
+            .filter(|session| session.name.as_str().starts_with(&*typed));
+        matching
+            .map(|session| {
+                let command = list::command_of(session);
+                CompletionCandidate::new(session.name.as_str()).help(Some(command.into()))
+            })
+            .collect()
     })
 }
 
 /// Errors have no place to be shown at a key press.
-fn local_names() -> Option<Vec<String>> {
+fn local_sessions() -> Option<Vec<SessionSummary>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .ok()?;
-    let names = async {
+    let sessions = async {
         let mut server = Conversation::open(&Transport::Local, false).await.ok()?;
-        let sessions = server.sessions().await.ok()?;
-        Some(
-            sessions
-                .iter()
-                .map(|session| session.name.to_string())
-                .collect(),
-        )
+        server.sessions().await.ok()
     };
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, names).await.ok()? })
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, sessions).await.ok()? })
 }

@@ -151,10 +151,7 @@ fn row(clock: &Clock, place: &Place, session: &SessionSummary) -> [String; 5] {
         Some((_, at)) => format!("ran {}", span(at.saturating_sub(session.created))),
         None => format!("runs {}", span(clock.seconds_since(session.created))),
     };
-    let command = printable(match session.command.as_str() {
-        "" => "(shell)",
-        command => command,
-    });
+    let command = command_of(session);
     let title = printable(&session.title);
     let is_telling = !title.is_empty() && title != command;
     [
@@ -168,6 +165,14 @@ fn row(clock: &Clock, place: &Place, session: &SessionSummary) -> [String; 5] {
             command
         },
     ]
+}
+
+/// What runs in a session, for people.
+pub(crate) fn command_of(session: &SessionSummary) -> String {
+    printable(match session.command.as_str() {
+        "" => "(shell)",
+        command => command,
+    })
 }
 
 #[derive(Serialize)]
