@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use psess_protocol::hello::Hello;
 use psess_protocol::identity::{ClientId, Generation, SessionId};
 use psess_protocol::message::{
@@ -39,7 +40,7 @@ use crash::pace::Pace;
 use crash::program::{self, Program};
 use crash::report::{Report, Typing};
 use crash::wire::{Sent, Wire};
-use crash::world::{Random, SIZE, World};
+use crash::world::{SIZE, World};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -124,10 +125,12 @@ fn nothing_is_lost_when_the_server_is_killed() {
         kills.parse().expect("PSESS_TEST_KILLS is a number")
     });
     let seed = std::env::var("PSESS_TEST_SEED").ok();
-    let mut random = Random::new(seed.map_or_else(Random::seed, |seed| {
-        seed.parse().expect("PSESS_TEST_SEED is a number")
-    }));
-    println!("seed {}", random.0);
+    let seed = seed.map_or_else(
+        || fastrand::u64(..),
+        |seed| seed.parse().expect("PSESS_TEST_SEED is a number"),
+    );
+    println!("seed {seed}");
+    let mut random = Rng::with_seed(seed);
 
     let world = Arc::new(World::new());
     let followers = start(&world);
@@ -138,7 +141,7 @@ fn nothing_is_lost_when_the_server_is_killed() {
             // The last kills come while the programs end.
             world.stop();
         }
-        std::thread::sleep(Duration::from_micros(random.below(600_000)));
+        std::thread::sleep(Duration::from_micros(random.u64(..600_000)));
         world.kill_server();
     }
     if kills < 3 {

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use psess_harness::{Lab, LabOptions, Process, Signal, World};
 
 use crate::user::{AT_ONCE, User};
@@ -53,7 +54,7 @@ fn random_faults_in_a_row_lose_and_double_nothing() {
     let Some(lab) = Lab::up(&world, LabOptions::default()) else {
         return;
     };
-    let mut chance = Chance(number("PSESS_FAULT_SEED").unwrap_or(1));
+    let mut chance = Rng::with_seed(number("PSESS_FAULT_SEED").unwrap_or(1));
     // A few that belong to every run must not take long; the many may.
     let asked = number("PSESS_FAULTS");
     let longest = if asked.is_some() { 40 } else { 4 };
@@ -74,14 +75,14 @@ fn random_faults_in_a_row_lose_and_double_nothing() {
 }
 
 impl Fault {
-    fn random(chance: &mut Chance, longest: u64) -> Self {
+    fn random(chance: &mut Rng, longest: u64) -> Self {
         // Short ones are more frequent.
         let lasts = chance
-            .below(longest * 1_000)
-            .min(chance.below(longest * 1_000));
+            .u64(..longest * 1_000)
+            .min(chance.u64(..longest * 1_000));
         let lasts = Duration::from_millis(lasts.max(1_000));
         let short = lasts.min(Duration::from_secs(8));
-        match chance.below(14) {
+        match chance.u8(..14) {
             0 => Self::Flush("drop"),
             1 => Self::Flush("reset"),
             2 => Self::Reset,
@@ -94,7 +95,7 @@ impl Fault {
             10 => Self::Distance(short),
             11 => Self::TerminalStalls(short),
             12 => Self::Stopped(Role::Client, short),
-            _ if chance.below(2) == 0 => Self::Stopped(Role::Ssh, lasts),
+            _ if chance.bool() => Self::Stopped(Role::Ssh, lasts),
             _ => Self::Stopped(Role::Relay, short),
         }
     }
@@ -157,20 +158,6 @@ impl Role {
                 .filter(|process| process.command.ends_with("psess relay"))
                 .collect(),
         }
-    }
-}
-
-/// splitmix64 (Steele, Lea, Flood, 2014).
-struct Chance(u64);
-
-impl Chance {
-    /// A number in 0..limit.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
     }
 }
 

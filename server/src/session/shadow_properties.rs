@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use psess_protocol::message::History;
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Snapshot, Terminal};
@@ -89,16 +90,12 @@ const WORDS: [&[u8]; 18] = [
 
 const QUESTIONS: [&str; 4] = ["\x1b[6n", "\x1b[c", "\x1b]11;?\x07", "\x1b[?u"];
 
-/// Numbers that only the seed decides (Steele and others, "SplitMix64").
-struct Random(u64);
+/// What only the seed decides.
+struct Random(Rng);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((number ^ (number >> 31)) % limit as u64) as usize
+        self.0.usize(..limit)
     }
 
     fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
@@ -234,7 +231,7 @@ fn screen(terminal: &Terminal) -> Snapshot {
 fn random_output_is_shown_as_if_all_of_it_were_fed() {
     let mut glances = 0;
     for seed in 0..24 {
-        let mut random = Random(seed);
+        let mut random = Random(Rng::with_seed(seed));
         let limits = Limits {
             history_lines: random.one_of(&[0, 1, 50, 1_000, 10_000]),
             ..Limits::default()

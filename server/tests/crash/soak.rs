@@ -3,19 +3,19 @@
 
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use psess_protocol::identity::SessionId;
 use psess_protocol::message::{ClientMessage, FailureKind, ServerMessage, Target};
 use psess_protocol::offset::InputOffset;
 
 use super::program::Program;
 use super::wire::{Sent, Wire};
-use super::world::{PATIENCE, Random, World};
+use super::world::{PATIENCE, World};
 
 /// Runs for so long, with at most so many sessions at a time.
 pub(crate) fn soak(seconds: u64, sessions: usize) {
     let world = World::new();
-    let mut random = Random::new(Random::seed());
-    println!("seed {}", random.0);
+    let mut random = Rng::new();
     // One session stays, so that the keeper does.
     world.start("stays", Program::Echo);
     // What one round leaves behind in caches and pools is no leak.
@@ -34,28 +34,28 @@ pub(crate) fn soak(seconds: u64, sessions: usize) {
     assert!(grown(before.server_kib, after.server_kib) < 8192);
 }
 
-fn exercise(world: &World, random: &mut Random, most: usize, time: Duration) -> String {
+fn exercise(world: &World, random: &mut Rng, most: usize, time: Duration) -> String {
     let mut sessions: Vec<SessionId> = Vec::new();
     let mut links: Vec<Wire> = Vec::new();
     let [mut started, mut attached, mut ended, mut restarts] = [0_u64; 4];
     let mut largest = 0;
     let end = Instant::now() + time;
     while Instant::now() < end {
-        match random.below(1000) {
+        match random.u32(..1000) {
             0..500 if sessions.len() < most => {
                 sessions.push(world.start(&format!("s{started}"), Program::Echo));
                 started += 1;
             }
             0..800 if !sessions.is_empty() => {
-                let session = sessions[random.below(sessions.len() as u64) as usize];
+                let session = sessions[random.usize(..sessions.len())];
                 links.extend(attach(world, session));
                 attached += 1;
                 if links.len() > 20 {
-                    links.remove(random.below(20) as usize);
+                    links.remove(random.usize(..20));
                 }
             }
             800..995 if sessions.len() > most / 2 => {
-                let session = sessions.swap_remove(random.below(sessions.len() as u64) as usize);
+                let session = sessions.swap_remove(random.usize(..sessions.len()));
                 kill(world, session);
                 ended += 1;
             }
