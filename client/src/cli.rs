@@ -2,11 +2,13 @@
 //! that all have in `global_flags`.
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::env::CompleteEnv;
 
 use crate::commands::{
     attach, completions, config, detach, doctor, env, forget, kill, list, man, new, probe, rename,
     server, why,
 };
+use crate::completer;
 use crate::deferred::Deferred;
 use crate::global_flags::GlobalFlags;
 
@@ -65,7 +67,10 @@ impl Cli {
     /// needed (status 2).
     #[must_use]
     pub fn of_this_process() -> Self {
-        clap_complete::env::CompleteEnv::with_factory(Self::to_complete).complete();
+        CompleteEnv::with_factory(Self::to_complete)
+            .var(completer::VARIABLE)
+            .shells(completer::SHELLS)
+            .complete();
         Self::parse()
     }
 

@@ -8,6 +8,7 @@ pub mod broken_pipe;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+mod completer;
 pub mod config;
 mod confirmation;
 pub mod connection;

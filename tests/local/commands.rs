@@ -363,10 +363,8 @@ fn what_is_listed_has_no_control_characters() {
     assert_eq!(terminal.look(|screen| screen.modes_left()), [""; 0]);
 }
 
-#[test]
-fn tab_completes_commands_flags_and_the_names_of_sessions() {
-    let world = world();
-    sleeper(&world, "nightly-build");
+/// A bash that asks psess at a TAB.
+fn completing_shell(world: &World) -> Terminal {
     let mut terminal = Terminal::new();
     let mut shell = world.command("/bin/bash");
     shell.args(["--norc", "--noprofile", "-i"]).env("PS1", "$ ");
@@ -375,6 +373,14 @@ fn tab_completes_commands_flags_and_the_names_of_sessions() {
     terminal.wait_for_row("ready-2");
     // A TAB typed before the prompt is no question to the shell.
     terminal.wait_for_row("$");
+    terminal
+}
+
+#[test]
+fn tab_completes_commands_flags_and_the_names_of_sessions() {
+    let world = world();
+    sleeper(&world, "nightly-build");
+    let terminal = completing_shell(&world);
     terminal.type_keys("psess \t\t");
     terminal.wait_for_text("attach");
     terminal.type_keys("att\t");
@@ -397,6 +403,35 @@ fn zsh_is_told_what_runs_in_a_session_and_its_name_first() {
         listed.starts_with("nightly-build:sleep 1000\n--"),
         "{listed}"
     );
+}
+
+/// What each line becomes at a TAB, and a key behind it.
+#[test]
+fn tab_knows_another_machines_sessions_from_this_ones_and_a_program_from_a_session() {
+    let world = world();
+    sleeper(&world, "nightly-build");
+    world.script("only-in-this-world", "exit\n");
+    world.write("home/some-notes.txt", "");
+    let terminal = completing_shell(&world);
+    for (typed, row) in [
+        ("kill far:nig\t.", "kill far:nig."),
+        ("kill far:\t.", "kill far:."),
+        ("kill me@far:nig\t.", "kill me@far:nig."),
+        ("kill far:x nig\t.", "kill far:x nightly-build ."),
+        ("kill far:x --sig\t.", "kill far:x --signal ."),
+        ("list \t.", "list ."),
+        ("new \t.", "new ."),
+        ("new x -- only\t.", "new x -- only-in-this-world ."),
+        ("new -- only\t.", "new -- only-in-this-world ."),
+        ("n far:x -- cat some\t.", "n far:x -- cat some-notes.txt ."),
+        ("kill -- nig\t.", "kill -- nightly-build ."),
+    ] {
+        terminal.type_keys(format!("psess {typed}"));
+        terminal.wait_for_row(&format!("$ psess {row}"));
+        // Ctrl-U: the line is empty again.
+        terminal.type_keys("\x15");
+        terminal.wait_for_row("$");
+    }
 }
 
 #[test]

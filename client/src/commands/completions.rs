@@ -8,11 +8,11 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
-use clap_complete::env::Shells;
 use psess_protocol::message::SessionSummary;
 
 use crate::broken_pipe;
 use crate::commands::list;
+use crate::completer::{SHELLS, VARIABLE};
 use crate::conversation::Conversation;
 use crate::standard_output::StandardOutput;
 use crate::transport::Transport;
@@ -37,12 +37,11 @@ pub struct CompletionsArgs {
 /// # Errors
 /// When standard output is closed.
 pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
-    let shells = Shells::builtins();
-    let shell = shells
+    let shell = SHELLS
         .completer(&args.shell)
-        .expect("the argument's values are those of clap_complete");
+        .expect("the argument's values are their names");
     let mut script = Vec::new();
-    shell.write_registration("COMPLETE", "psess", "psess", "psess", &mut script)?;
+    shell.write_registration(VARIABLE, "psess", "psess", "psess", &mut script)?;
     broken_pipe::end_silently();
     StandardOutput::of_this_process().write_all(&script)?;
     Ok(ExitCode::SUCCESS)
