@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
+use super::sources;
+
 /// How a host is reached, where that differs from plain ssh.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Entry")]
@@ -70,13 +72,38 @@ impl TryFrom<Entry> for Host {
 #[derive(Clone, Debug)]
 pub(super) struct Command(pub(super) Vec<String>);
 
-/// Splits a command as a shell does, without expanding anything.
+/// Splits a command as a shell does. A word that begins with `~/` names a file in the user's home;
+/// nothing else is expanded.
 pub(super) fn split_command(text: &str) -> Result<Vec<String>, String> {
-    match shell_words::split(text) {
-        Ok(words) if words.is_empty() => Err("the command is empty".to_owned()),
-        Ok(words) => Ok(words),
-        Err(_) => Err(format!("a quote is missing in the command {text}")),
+    split(text, &home())
+}
+
+fn split(text: &str, home: &str) -> Result<Vec<String>, String> {
+    let bad = |_| format!("a quote is missing in the command {text}");
+    let mut words = shell_words::split(text).map_err(bad)?;
+    if words.is_empty() {
+        return Err("the command is empty".to_owned());
     }
+    // Where a tilde is quoted already, a backslash before it stays.
+    let escaped = shell_words::split(&text.replace('~', "\\~")).map_err(bad)?;
+    for (word, escaped) in words.iter_mut().zip(escaped) {
+        if escaped.starts_with('~') {
+            expand_home(word, home);
+        }
+    }
+    Ok(words)
+}
+
+fn expand_home(word: &mut String, home: &str) {
+    if word.starts_with("~/") {
+        word.replace_range(..1, home);
+    }
+}
+
+/// The user's home; `~`, which is no directory, where there is none that could stand in a command.
+fn home() -> String {
+    let home = sources::home().and_then(|home| home.into_os_string().into_string().ok());
+    home.unwrap_or_else(|| "~".to_owned())
 }
 
 impl<'de> Deserialize<'de> for Command {
@@ -88,17 +115,20 @@ impl<'de> Deserialize<'de> for Command {
     }
 }
 
-/// A command as a list of words.
+/// A command as a list of words, which are taken as they are: only its program may begin with `~/`.
 #[derive(Clone, Debug)]
 struct Words(Vec<String>);
 
 impl<'de> Deserialize<'de> for Words {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let words = Vec::<String>::deserialize(deserializer)?;
-        if words.first().is_none_or(String::is_empty) {
-            return Err(serde::de::Error::custom(
-                "the command is empty: list its words, as [\"docker\", \"exec\", \"-i\", \"box\"]",
-            ));
+        let mut words = Vec::<String>::deserialize(deserializer)?;
+        match words.first_mut().filter(|program| !program.is_empty()) {
+            Some(program) => expand_home(program, &home()),
+            None => {
+                return Err(serde::de::Error::custom(
+                    "the command is empty: list its words, as [\"docker\", \"exec\", \"-i\", \"box\"]",
+                ));
+            }
         }
         Ok(Self(words))
     }
@@ -119,5 +149,28 @@ impl<'de> Deserialize<'de> for FarPath {
             )));
         }
         Ok(Self(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_begins_with_a_tilde_is_in_the_users_home_unless_it_is_quoted() {
+        for (text, words) in [
+            (
+                "ssh -F ~/.ssh/work",
+                &["ssh", "-F", "/home/ann b/.ssh/work"][..],
+            ),
+            ("~/bin/ssh -p 1", &["/home/ann b/bin/ssh", "-p", "1"]),
+            ("ssh '~/a b' \"~/c\" \\~/d", &["ssh", "~/a b", "~/c", "~/d"]),
+            ("ssh -F~/x a~/b ~ann/c", &["ssh", "-F~/x", "a~/b", "~ann/c"]),
+            ("ssh ~/'a b' '~'", &["ssh", "/home/ann b/a b", "~"]),
+        ] {
+            assert_eq!(split(text, "/home/ann b").expect(text), words);
+        }
+        assert!(split("", "/").is_err());
+        assert!(split("ssh '~/x", "/").is_err());
     }
 }

@@ -59,7 +59,7 @@ impl Sources {
 }
 
 /// The user's home: `HOME`, or what the password database says.
-fn home() -> Option<PathBuf> {
+pub(super) fn home() -> Option<PathBuf> {
     let said = env::var_os("HOME").filter(|home| !home.is_empty());
     said.map(PathBuf::from)
         .or_else(|| Account::of_this_process().map(|account| account.home))
