@@ -149,7 +149,7 @@ fn a_client_that_nobody_touches_leaves_by_itself_where_that_is_wanted() {
     let mut terminal = attach(&world, "build");
     terminal.wait_for_row("tick");
     assert!(terminal.wait_exit().success());
-    terminal.wait_for_text("[detached from build");
+    terminal.wait_for_row("[detached from build after 1 s without a key (idle-detach)]");
     assert!(world.succeed(["list"]).contains("build"));
 }
 

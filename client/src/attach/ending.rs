@@ -20,7 +20,7 @@ impl AttachedClient {
                 name,
                 by: reason,
                 undelivered_bytes,
-                signal: self.left_by_signal,
+                left: self.left,
                 warnings: self.warnings.all(),
             },
             End::Finished(outcome) => AttachEnd::Finished {

@@ -91,8 +91,8 @@ pub enum AttachEnd {
         by: DetachReason,
         /// Typed bytes that the program is not known to have got.
         undelivered_bytes: usize,
-        /// The signal that told the client to leave, if one did; SIGHUP where the terminal went.
-        signal: Option<i32>,
+        /// What else than the detach key made the client leave, if something did.
+        left: Option<Left>,
         /// What the user was warned of, each a sentence: it may matter just when they leave.
         warnings: Vec<String>,
     },
@@ -112,6 +112,15 @@ pub enum AttachEnd {
         /// Whether the user must do something about it: log in, confirm a host key, upgrade.
         needs_user: bool,
     },
+}
+
+/// What makes a client leave that was not told to by its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// A signal; SIGHUP where the terminal went.
+    BySignal(i32),
+    /// Nobody touched it for so long (`idle-detach`).
+    Idle(Duration),
 }
 
 /// Attaches the user's terminal until it is detached, the program ends, or there is no hope.
@@ -158,7 +167,7 @@ struct AttachedClient {
     watching: Watching,
     signals: Signals,
     alarm: Alarm,
-    left_by_signal: Option<i32>,
+    left: Option<Left>,
     end: Option<AttachEnd>,
 }
 
@@ -241,7 +250,7 @@ impl AttachedClient {
             watching,
             signals: Signals::new().context("cannot wait for signals")?,
             alarm: Alarm::default(),
-            left_by_signal: None,
+            left: None,
             end: None,
         })
     }
@@ -274,7 +283,7 @@ impl AttachedClient {
                 // The terminal is gone, and with it the user. The kernel's own SIGHUP may come
                 // later, or not at all.
                 Wake::Typed(Ok(0) | Err(_)) | Wake::Written(Err(_)) => {
-                    self.leave_by(now, libc::SIGHUP);
+                    self.leave_by_itself(now, Left::BySignal(libc::SIGHUP));
                 }
                 Wake::Typed(Ok(count)) => self.handle_typed(now, &typed[..count]),
                 Wake::Told(told) => self.handle_told(now, told),
@@ -358,13 +367,9 @@ impl AttachedClient {
         if let Some((generation, result)) = at_once(run_last(&mut self.connections)).await {
             self.handle_received(now, generation, result);
         }
-        if self
-            .idle_detach
-            .is_some_and(|idle| now >= self.last_key + idle)
-        {
-            self.idle_detach = None;
-            self.close_shortcut(now);
-            self.link.handle_detach(now);
+        let last_key = self.last_key;
+        if let Some(idle) = self.idle_detach.take_if(|idle| now >= last_key + *idle) {
+            self.leave_by_itself(now, Left::Idle(idle));
         }
         self.reason.take_if(|(until, _)| *until <= now);
         self.watching.handle_timeout(now);

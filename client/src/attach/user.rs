@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use psess_protocol::link::State;
 use psess_protocol::stop_keys;
 
-use super::AttachedClient;
+use super::{AttachedClient, Left};
 use crate::banner;
 use crate::doctor::cut::Cut;
 use crate::lending::LentPty;
@@ -162,7 +162,7 @@ impl AttachedClient {
                 self.link.handle_typed_past(now, stops);
             }
             Told::Typed(Ok(typed)) if !typed.is_empty() => self.handle_typed(now, &typed),
-            Told::Typed(_) => self.leave_by(now, libc::SIGHUP),
+            Told::Typed(_) => self.leave_by_itself(now, Left::BySignal(libc::SIGHUP)),
         }
     }
 
@@ -184,16 +184,16 @@ impl AttachedClient {
 
     pub(super) fn handle_signalled(&mut self, now: Instant, signalled: Signalled) {
         match signalled {
-            Signalled::Leave(signal) => self.leave_by(now, signal),
+            Signalled::Leave(signal) => self.leave_by_itself(now, Left::BySignal(signal)),
             Signalled::Resized => self.handle_resized(now),
             Signalled::Continued => self.handle_continued(now),
         }
     }
 
-    pub(super) fn leave_by(&mut self, now: Instant, signal: i32) {
+    pub(super) fn leave_by_itself(&mut self, now: Instant, left: Left) {
         // What was typed before counts.
         self.close_shortcut(now);
-        self.left_by_signal.get_or_insert(signal);
+        self.left.get_or_insert(left);
         self.link.handle_detach(now);
     }
 

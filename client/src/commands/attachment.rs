@@ -7,8 +7,9 @@ use psess_protocol::message::{ClientMessage, DetachReason, Target};
 use psess_protocol::timing::Timing;
 
 use super::{Context, SESSION_VARIABLE, say};
-use crate::attach::{AttachEnd, AttachOptions, attach};
+use crate::attach::{AttachEnd, AttachOptions, Left, attach};
 use crate::config::ShownHistory;
+use crate::doctor::seconds::span;
 use crate::error::{CommandError, ERROR, NOT_USABLE};
 use crate::transport::Transport;
 
@@ -73,20 +74,27 @@ impl Attachment {
                 name,
                 by,
                 undelivered_bytes,
-                signal,
+                left,
                 warnings,
             } => {
                 match &name {
-                    Some(name) => say(detached(&place.session(name), by, undelivered_bytes)),
-                    None => say(format_args!("[no session of {place} was reached]")),
+                    Some(name) => {
+                        let name = place.session(name);
+                        say(detached(&name, by, left, undelivered_bytes));
+                    }
+                    None => say(format_args!(
+                        "[no session of {place} was reached{}]",
+                        untouched(left)
+                    )),
                 }
                 for warning in warnings {
                     say(format_args!("psess: {warning}"));
                 }
-                let interrupted = name.is_none().then_some(libc::SIGINT);
-                Ok(match signal.or(interrupted) {
-                    Some(signal) => ExitCode::from(status_of_signal(signal)),
-                    None => ExitCode::SUCCESS,
+                Ok(match (left, name) {
+                    (Some(Left::BySignal(signal)), _) => status_of_signal(signal),
+                    (_, Some(_)) => ExitCode::SUCCESS,
+                    (Some(Left::Idle(_)), None) => ExitCode::from(ERROR),
+                    (None, None) => status_of_signal(libc::SIGINT),
                 })
             }
             AttachEnd::Finished { name, outcome } => {
@@ -107,16 +115,25 @@ impl Attachment {
 }
 
 /// What a shell gives for a command that a signal ended: it was not the user's wish to detach.
-fn status_of_signal(signal: i32) -> u8 {
-    u8::try_from(128 + signal).expect("signals end at 64")
+fn status_of_signal(signal: i32) -> ExitCode {
+    u8::try_from(128 + signal)
+        .expect("signals end at 64")
+        .into()
 }
 
-fn detached(name: &str, by: DetachReason, undelivered_bytes: usize) -> String {
+fn untouched(left: Option<Left>) -> String {
+    match left {
+        Some(Left::Idle(idle)) => format!(" after {} without a key (idle-detach)", span(idle)),
+        Some(Left::BySignal(_)) | None => String::new(),
+    }
+}
+
+fn detached(name: &str, by: DetachReason, left: Option<Left>, undelivered_bytes: usize) -> String {
     let by = match by {
-        DetachReason::Requested => "",
-        DetachReason::ByOther => " by another client",
-        DetachReason::ByCommand => " by 'psess detach'",
-        DetachReason::Superseded => " by a later connection of the same client",
+        DetachReason::Requested => untouched(left),
+        DetachReason::ByOther => " by another client".to_owned(),
+        DetachReason::ByCommand => " by 'psess detach'".to_owned(),
+        DetachReason::Superseded => " by a later connection of the same client".to_owned(),
     };
     match undelivered_bytes {
         0 => format!("[detached from {name}{by}]"),
@@ -127,13 +144,21 @@ fn detached(name: &str, by: DetachReason, undelivered_bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn the_last_line_says_what_happened() {
-        let line = detached("devbox:build", DetachReason::Requested, 0);
+        let line = detached("devbox:build", DetachReason::Requested, None, 0);
         assert_eq!(line, "[detached from devbox:build]");
-        let line = detached("build", DetachReason::ByOther, 3);
+        let idle = Some(Left::Idle(Duration::from_secs(7200)));
+        let line = detached("build", DetachReason::Requested, idle, 0);
+        assert_eq!(
+            line,
+            "[detached from build after 2 h without a key (idle-detach)]"
+        );
+        let line = detached("build", DetachReason::ByOther, idle, 3);
         let words =
             "[detached from build by another client: 3 typed bytes may not have reached it]";
         assert_eq!(line, words);

@@ -208,6 +208,7 @@ struct File {
     detach_key: Option<DetachKey>,
     #[serde(deserialize_with = "history::deserialize")]
     history: Option<ShownHistory>,
+    #[serde(deserialize_with = "idle_detach")]
     idle_detach: Option<Interval>,
     heartbeat: Option<Interval>,
     respect_policy: Option<bool>,
@@ -220,6 +221,18 @@ impl File {
     /// The message of an error names line, column and key, and what is allowed.
     fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+/// After no time at all nothing could be done in a session.
+fn idle_detach<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Interval>, D::Error> {
+    match Interval::deserialize(deserializer)? {
+        Interval(Some(Duration::ZERO)) => Err(serde::de::Error::custom(
+            "it would detach at once: use a time as '2h', or 'off'",
+        )),
+        interval => Ok(Some(interval)),
     }
 }
 
@@ -364,6 +377,10 @@ mod tests {
             ("\ndetach-key = 'q'", &["line 2", "'q'", "ctrl-"]),
             ("heartbeat = 'soon'", &["line 1", "'soon'", "15s"]),
             ("history = 'some'", &["line 1", "'some'", "all"]),
+            (
+                "idle-detach = '0s'",
+                &["line 1", "idle-detach", "at once", "'off'"],
+            ),
             ("[timing]\ndaed = '1s'", &["line 2", "daed", "dead"]),
             ("[timing]\ninput-bytes = 100", &["line 2", "100", "8192"]),
             ("[timing]\ndials-at-once = -1", &["line 2", "-1", "2"]),
