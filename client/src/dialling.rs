@@ -228,7 +228,7 @@ where
 
 /// Why the pipe ended, from what the command behind it said, or else from what came through it.
 async fn closed(mut pipe: Pipe, transport: &Transport, dial: Dial, error: WireError) -> Closed {
-    let incompatible = matches!(error, WireError::Hello(_));
+    let incompatible = matches!(error, WireError::Hello(_)) || error.is_of_a_stranger();
     let end = pipe.ended().await;
     let kind = if incompatible || !end.may_recover() {
         ClosedKind::NeedsUser
@@ -238,7 +238,7 @@ async fn closed(mut pipe: Pipe, transport: &Transport, dial: Dial, error: WireEr
         ClosedKind::Unreachable
     };
     let words = match end.reason() {
-        _ if incompatible => error.to_string(),
+        _ if incompatible => error.explain(transport),
         Some(line) if !dial.interactive => line.to_owned(),
         Some(_) => end.explain(transport),
         None => format!("{error}: {}", end.explain(transport)),

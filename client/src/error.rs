@@ -48,7 +48,7 @@ impl CommandError {
     /// A pipe failed before or during a request; `end` is how it ended.
     #[must_use]
     pub fn of_pipe(transport: &Transport, error: &WireError, end: Option<&PipeEnd>) -> Self {
-        let incompatible = matches!(error, WireError::Hello(_));
+        let incompatible = matches!(error, WireError::Hello(_)) || error.is_of_a_stranger();
         let status = match incompatible || end.is_some_and(|end| !end.may_recover()) {
             true => NOT_USABLE,
             false => ERROR,
@@ -62,7 +62,7 @@ impl CommandError {
             Some(end) if end.status.is_some() => {
                 format!("{transport}: {error}: {}", explained(end))
             }
-            Some(_) | None => format!("{transport}: {error}"),
+            Some(_) | None => format!("{transport}: {}", error.explain(transport)),
         };
         Self { status, message }
     }

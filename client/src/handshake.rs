@@ -9,6 +9,8 @@ use psess_protocol::hello::{Hello, HelloError, HelloFinder};
 use psess_protocol::message::{ClientMessage, ServerMessage};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use crate::transport::Transport;
+
 /// A byte pipe on which both sides have said hello.
 #[derive(Debug)]
 pub struct Wire<R, W> {
@@ -135,7 +137,7 @@ pub enum WireError {
     #[error(transparent)]
     Frame(#[from] FrameError),
     /// A message does not decode, or is too large to send.
-    #[error(transparent)]
+    #[error("{}", Undecoded(.0))]
     Codec(#[from] CodecError),
     /// The server sent something that makes no sense at this point.
     #[error("the server sent {0} out of turn")]
@@ -143,6 +145,45 @@ pub enum WireError {
     /// Reading or writing failed.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
+}
+
+impl WireError {
+    /// Whether it is no psess, as it seems, that answered.
+    #[must_use]
+    pub fn is_of_a_stranger(&self) -> bool {
+        match self {
+            Self::Hello(HelloError::NoCommonVersion { .. })
+            | Self::Codec(CodecError::TooLarge(_))
+            | Self::Closed(_)
+            | Self::Io(_) => false,
+            Self::Hello(_) | Self::Frame(_) | Self::Codec(_) | Self::Unexpected(_) => true,
+        }
+    }
+
+    /// For the user, who may have configured another command for that way than they meant.
+    #[must_use]
+    pub fn explain(&self, transport: &Transport) -> String {
+        match transport.command_line() {
+            Some(command) if self.is_of_a_stranger() => {
+                format!("{self}; the command is: {command}")
+            }
+            Some(_) | None => self.to_string(),
+        }
+    }
+}
+
+/// Shows that something is no message. How it is none tells only who knows the decoder.
+struct Undecoded<'a>(&'a CodecError);
+
+impl std::fmt::Display for Undecoded<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            CodecError::Malformed(_) | CodecError::Leftover(_) => f.write_str(
+                "what answers there is not psess, or not alone: what it sent is no message",
+            ),
+            CodecError::TooLarge(_) => self.0.fmt(f),
+        }
+    }
 }
 
 /// Shows a line of noise behind a sentence, and nothing when there is none.
@@ -202,6 +243,23 @@ mod tests {
             assert_eq!(wire.receive().await.unwrap(), ServerMessage::Ping(7));
             assert_eq!(wire.receive().await.unwrap(), ServerMessage::Done);
             assert!(matches!(wire.receive().await, Err(WireError::Closed(_))));
+        });
+    }
+
+    #[test]
+    fn what_is_no_message_is_said_to_be_a_strangers_without_the_decoders_words() {
+        runtime().block_on(async {
+            let (near, far) = tokio::io::duplex(4096);
+            let (reader, writer) = tokio::io::split(near);
+            let mut frames = Vec::new();
+            frame::encode(Kind::Message, &[&[0xff]], &mut frames);
+            let (wire, ()) = tokio::join!(handshake(reader, writer), answer(far, b"", &frames));
+            let error = wire.unwrap().receive().await.unwrap_err();
+            assert!(error.is_of_a_stranger());
+            assert_eq!(
+                error.to_string(),
+                "what answers there is not psess, or not alone: what it sent is no message"
+            );
         });
     }
 

@@ -27,6 +27,9 @@ pub enum Capability {
     DetachCommand = 8,
 }
 
+/// Not a capability: only a client's hello has it. A client that is sent it hears itself.
+pub(crate) const CLIENT: u64 = 1 << 63;
+
 impl Capability {
     /// What this build can do, as bits.
     pub const OF_THIS_BUILD: u64 = Self::Control.bit()

@@ -15,7 +15,7 @@
 //! printed by shell start-up files, and skipped up to [`MAX_NOISE`]. The CR LF in the magic
 //! unmasks a pipe that translates line ends.
 
-use crate::capability::Capability;
+use crate::capability::{CLIENT, Capability};
 use crate::identity::random_bytes;
 
 /// The lowest protocol version that this build speaks.
@@ -40,7 +40,7 @@ pub struct Hello {
     pub lowest: u16,
     /// Highest protocol version spoken.
     pub highest: u16,
-    /// What else the side can do: bits, as of [`Capability`].
+    /// What else the side can do: bits, as of [`Capability`], and that it is a client.
     pub capabilities: u64,
     /// Which build it is, for people: `0.1.0`. At most 255 bytes.
     pub build: String,
@@ -50,7 +50,9 @@ impl Hello {
     /// This build's, with a new nonce: the client's side.
     #[must_use]
     pub fn of_client() -> Self {
-        Self::with_nonce(random_bytes())
+        let mut hello = Self::with_nonce(random_bytes());
+        hello.capabilities |= CLIENT;
+        hello
     }
 
     /// This build's answer to a client's hello.
@@ -176,7 +178,7 @@ impl HelloFinder {
     /// it, which are the first frames.
     ///
     /// # Errors
-    /// [`HelloError::Noise`] after more than [`MAX_NOISE`] without a hello;
+    /// [`HelloError::Noise`] after more than [`MAX_NOISE`] without a hello; [`HelloError::Echo`];
     /// [`HelloError::Malformed`].
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Option<(Hello, Vec<u8>)>, HelloError> {
         self.seen.extend_from_slice(bytes);
@@ -186,6 +188,11 @@ impl HelloFinder {
         match start {
             Some(start) => {
                 let found = Hello::decode(&self.seen[start..])?;
+                if let Some((hello, _)) = &found
+                    && hello.capabilities & CLIENT != 0
+                {
+                    return Err(HelloError::Echo);
+                }
                 Ok(found.map(|(hello, length)| (hello, self.seen.split_off(start + length))))
             }
             None if self.seen.len() > MAX_NOISE => Err(HelloError::Noise(self.noise())),
@@ -221,6 +228,9 @@ pub enum HelloError {
     /// The first bytes are not a hello.
     #[error("the other side does not speak psess")]
     NotPsess,
+    /// What the client said came back.
+    #[error("what answers there is not psess: it gives back what it is sent")]
+    Echo,
     /// The hello contradicts itself.
     #[error("the other side's hello is malformed")]
     Malformed,
@@ -296,6 +306,17 @@ mod tests {
             }
             assert_eq!((found, behind.as_slice()), (Some(hello()), &b"frames"[..]));
         }
+    }
+
+    /// A server of the same build says the same of itself.
+    #[test]
+    fn who_only_gives_back_what_it_is_sent_is_no_server() {
+        let client = Hello::of_client();
+        let echoed = HelloFinder::new(&client).feed(&client.encode());
+        assert_eq!(echoed, Err(HelloError::Echo));
+        let server = Hello::answering(&client);
+        let answered = HelloFinder::new(&client).feed(&server.encode());
+        assert_eq!(answered, Ok(Some((server, vec![]))));
     }
 
     #[test]

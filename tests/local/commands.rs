@@ -582,6 +582,26 @@ fn a_host_that_takes_long_is_said_to_be_waited_for() {
 }
 
 #[test]
+fn a_command_that_leads_to_no_psess_is_named() {
+    let world = world();
+    let entry = "[host.e]\ncommand = ['sh', '-c', 'cat']\n";
+    world.write("home/.config/psess/config.toml", entry);
+    let words = "e: what answers there is not psess: it gives back what it is sent; the command is: \
+                 sh -c cat psess relay";
+    for command in [
+        &["list", "e:"][..],
+        &["new", "-d", "e:x"],
+        &["kill", "e:x"],
+        &["server", "status", "e:"],
+    ] {
+        assert_fails(&world.run(command), 4, &[words]);
+    }
+    let mut terminal = world.open(["attach", "e:"]);
+    assert_eq!(terminal.wait_exit().code(), Some(4));
+    terminal.wait_for_text("what answers there is not psess");
+}
+
+#[test]
 fn kill_and_forget_take_several_names_and_go_on_after_one_that_is_not_there() {
     let world = world();
     for name in ["one", "two", "three", "four"] {

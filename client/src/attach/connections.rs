@@ -14,6 +14,7 @@ use psess_protocol::message::{ClientMessage, ServerMessage};
 use super::{AttachEnd, AttachedClient};
 use crate::connection::Connection;
 use crate::dialling::{DialFailed, Dialled};
+use crate::handshake::WireError;
 use crate::terminal::RawTerminal;
 use crate::transport::Dial;
 
@@ -215,7 +216,8 @@ impl AttachedClient {
                     }
                 }
                 Frame::Message(body) => {
-                    let message: ServerMessage = codec::decode(body).map_err(|e| e.to_string())?;
+                    let message: ServerMessage =
+                        codec::decode(body).map_err(|e| WireError::from(e).to_string())?;
                     if let ServerMessage::Server(status) = message {
                         recorder.handle_server(status);
                         continue;

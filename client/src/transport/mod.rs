@@ -118,6 +118,22 @@ impl Transport {
         Place::new(self.host())
     }
 
+    /// The command that gives the pipe, for a shell, without what ssh is to run on the far side;
+    /// `None` on this machine.
+    #[must_use]
+    pub fn command_line(&self) -> Option<String> {
+        match self {
+            Self::Local => None,
+            Self::Ssh(ssh) => Some(shell_words::join(ssh.login_argv())),
+            Self::Command(command) => {
+                let argv = command.argv();
+                Some(shell_words::join(
+                    argv.iter().map(|word| word.to_string_lossy()),
+                ))
+            }
+        }
+    }
+
     /// A line for a shell that copies this machine's psess to the far side, where both machines
     /// are alike; `None` on this machine.
     #[must_use]

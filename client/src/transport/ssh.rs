@@ -119,14 +119,20 @@ impl SshTransport {
         (program, arguments)
     }
 
+    /// The command line that logs in there.
+    pub(super) fn login_argv(&self) -> Vec<&str> {
+        let mut argv: Vec<&str> = self.program.iter().map(String::as_str).collect();
+        for option in &self.options {
+            argv.extend(["-o", option]);
+        }
+        argv.push(&self.destination);
+        argv
+    }
+
     /// The line of a shell that copies this machine's psess to where [`remote_command`] looks.
     pub(super) fn install_line(&self) -> String {
-        let mut argv = self.program.clone();
-        for option in &self.options {
-            argv.extend(["-o".to_owned(), option.clone()]);
-        }
-        let copy = "mkdir -p ~/.local/bin; cat >~/.local/bin/psess; chmod +x ~/.local/bin/psess";
-        argv.extend([self.destination.clone(), copy.to_owned()]);
+        let mut argv = self.login_argv();
+        argv.push("mkdir -p ~/.local/bin; cat >~/.local/bin/psess; chmod +x ~/.local/bin/psess");
         format!("{} <\"$(command -v psess)\"", shell_words::join(argv))
     }
 
