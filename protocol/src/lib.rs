@@ -18,6 +18,7 @@ pub mod name;
 pub mod offset;
 pub mod outcome;
 pub mod rendezvous;
+pub mod retention;
 pub mod size;
 pub mod stop_keys;
 pub mod terminal;

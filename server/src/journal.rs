@@ -22,6 +22,7 @@ use psess_descriptor::mapping::{Mapping, RingMapping};
 use psess_protocol::identity::ClientId;
 use psess_protocol::lending::Ring;
 use psess_protocol::offset::{InputOffset, Offset};
+use psess_protocol::retention::MAX_HISTORY_BYTES;
 use psess_protocol::size::Size;
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, fallocate, ftruncate, memfd_create};
 use rustix::io::{pread, pwrite};
@@ -33,7 +34,7 @@ use crate::keeper::Predecessor;
 use crate::output_log::{OutputLog, RING_BYTES};
 
 /// Most bytes of a checkpoint: a larger replay is written with less history.
-pub(crate) const MAX_CHECKPOINT_BYTES: usize = 16 << 20;
+pub(crate) const MAX_CHECKPOINT_BYTES: usize = MAX_HISTORY_BYTES;
 
 /// Bytes of the whole file, as the keeper is asked to make it; sparse.
 pub const JOURNAL_BYTES: u64 = HEADER_BYTES + RING_BYTES as u64 + 2 * MAX_CHECKPOINT_BYTES as u64;

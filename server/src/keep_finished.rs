@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// `30s`, `20m`, `12h` or `7d`, in the environment of whoever started the keeper.
-const VARIABLE: &str = "PSESS_KEEP_FINISHED";
+use psess_protocol::retention::Retention;
 
 const DEFAULT: Duration = Duration::from_secs(7 * DAY);
 
@@ -19,16 +18,8 @@ pub(crate) struct KeepFinished(Duration);
 
 impl KeepFinished {
     /// As configured, else 7 days.
-    pub(crate) fn from_environment() -> Self {
-        let Ok(text) = std::env::var(VARIABLE) else {
-            return Self(DEFAULT);
-        };
-        Self(parse(&text).unwrap_or_else(|| {
-            tracing::warn!(
-                "{VARIABLE} is no time like 30s, 20m, 12h or 7d: sessions are kept 7 days"
-            );
-            DEFAULT
-        }))
+    pub(crate) fn new(configured: &Retention) -> Self {
+        Self(configured.finished.unwrap_or(DEFAULT))
     }
 
     /// After which pause to look again at a session that finished at `finished`, now that it is
@@ -40,31 +31,9 @@ impl KeepFinished {
     }
 }
 
-fn parse(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => DAY,
-        _ => return None,
-    };
-    let number: u64 = number.parse().ok()?;
-    number.checked_mul(seconds).map(Duration::from_secs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_a_number_and_a_unit() {
-        assert_eq!(parse("90s"), Some(Duration::from_secs(90)));
-        assert_eq!(parse("7d"), Some(DEFAULT));
-        for wrong in ["", "d", "7", "-1d", "1w", "1 d", "99999999999999999d", "7ü"] {
-            assert_eq!(parse(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn a_finished_session_is_kept_for_as_long_as_the_time_of_day_says() {

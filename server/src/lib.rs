@@ -40,6 +40,7 @@ mod turns;
 use std::os::fd::AsFd;
 
 use anyhow::Context;
+use psess_protocol::retention::Retention;
 
 use history_settings::HistorySettings;
 use keep_finished::KeepFinished;
@@ -61,8 +62,7 @@ pub fn is_started_by_keeper() -> bool {
 pub fn run() -> anyhow::Result<()> {
     log::begin();
     let introduction = keeper::Introduction::of_this_process();
-    let keep_finished = KeepFinished::from_environment();
-    let history = HistorySettings::from_environment();
+    let retention = configured_retention();
     let keeper_ready = rustix::stdio::stdin().as_fd().try_clone_to_owned()?;
     let keeper = ServerChannel::from_standard_input()
         .context("this is run by 'psess keeper' only; 'psess new' starts all that is needed")?;
@@ -76,10 +76,20 @@ pub fn run() -> anyhow::Result<()> {
             requests,
             KeeperStream::new(keeper, keeper_ready)?,
             introduction,
-            keep_finished,
-            history,
+            KeepFinished::new(&retention),
+            HistorySettings::new(&retention),
         );
         tokio::spawn(listener::run(listening, registry));
         task.run().await
     })
+}
+
+/// What makes no sense is not heeded: a keeper refuses it, but one of an earlier version did not.
+fn configured_retention() -> Retention {
+    let (retention, bad) = Retention::of_this_process();
+    for setting in bad {
+        let (variable, form) = (setting.variable, setting.form);
+        tracing::warn!("{variable} is not {form}: the default is taken");
+    }
+    retention
 }

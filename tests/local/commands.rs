@@ -602,6 +602,29 @@ fn a_command_that_leads_to_no_psess_is_named() {
 }
 
 #[test]
+fn what_makes_no_sense_of_what_sessions_keep_is_refused() {
+    let world = world();
+    for (variable, value, form) in [
+        ("PSESS_HISTORY_LINES", "abc", "a number of lines"),
+        ("PSESS_HISTORY_BYTES", "100M", "at most 16M"),
+        ("PSESS_HISTORY_BUDGET", "much", "a size such as 256M"),
+        ("PSESS_KEEP_FINISHED", "banana", "a time such as 30s"),
+    ] {
+        for command in [&["new", "-d", "x", "--", "sleep", "1000"][..], &["config"]] {
+            let mut command = world.psess(command);
+            command.env(variable, value);
+            assert_fails(&Finished::of(command), 1, &[variable, value, form]);
+        }
+    }
+    assert_eq!(world.processes(), []);
+    // Who starts no server need not know them.
+    sleeper(&world, "build");
+    let mut command = world.psess(["list"]);
+    command.env("PSESS_HISTORY_LINES", "abc");
+    assert!(Finished::of(command).stdout.contains("build"));
+}
+
+#[test]
 fn kill_and_forget_take_several_names_and_go_on_after_one_that_is_not_there() {
     let world = world();
     for name in ["one", "two", "three", "four"] {

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
+use psess_protocol::retention::Retention;
 
 use crate::broken_pipe;
 use crate::config::Sources;
@@ -33,10 +34,11 @@ pub struct ConfigArgs {
 /// Runs it.
 ///
 /// # Errors
-/// When the configuration makes no sense.
+/// When the configuration makes no sense, or what the environment says of what sessions keep.
 pub fn run(global: &GlobalFlags, args: &ConfigArgs) -> anyhow::Result<ExitCode> {
     let sources = Sources::read(global.config.as_deref())?;
     let settings = sources.settings(global.ssh.as_deref())?;
+    Retention::check()?;
     let lines: Vec<String> = settings.iter().map(ToString::to_string).collect();
     let widest = lines.iter().map(|line| line.chars().count()).max();
     // A long command pushes no other out of sight.

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use psess_protocol::identity::SessionId;
 use psess_protocol::rendezvous::{Directory, HELD, READY, Surroundings};
+use psess_protocol::retention::Retention;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
@@ -48,7 +49,7 @@ const PLACE_PAUSE: Duration = Duration::from_secs(5);
 /// [`READY`] or [`HELD`] on standard output, then lets go of all standard streams.
 ///
 /// # Errors
-/// When it cannot begin: no directory for its socket, say.
+/// When it cannot begin: no directory for its socket, say, or a setting that makes no sense.
 pub fn run() -> anyhow::Result<()> {
     takeover::answer_if_asked();
     let program = std::env::current_exe().context("cannot find psess's own program file")?;
@@ -58,6 +59,7 @@ pub fn run() -> anyhow::Result<()> {
         Some(estate) => Keeper::after(estate, program, candidates)?,
         None => {
             child::close_inherited();
+            Retention::check()?;
             Keeper::first(program, candidates)?
         }
     };

@@ -411,6 +411,8 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::time::Duration;
 
+    use psess_protocol::retention::Retention;
+
     use super::*;
     use crate::keeper::channel::{KeeperChannel, ServerChannel};
     use crate::keeper::protocol::VERSION;
@@ -457,8 +459,8 @@ mod tests {
             requests,
             channel,
             Introduction::of_this_process(),
-            KeepFinished::from_environment(),
-            HistorySettings::from_environment(),
+            KeepFinished::new(&Retention::default()),
+            HistorySettings::new(&Retention::default()),
         );
         // One that was there before has gone: nobody needs this server any more.
         registry.send(Request::Opened);
