@@ -49,13 +49,43 @@ fn a_far_side_without_psess_is_named() {
     let Some(_sshd) = Sshd::with_environment(&world, &[("PATH", "/usr/bin:/bin")]) else {
         return;
     };
-    let copy = "chmod +x ~/.local/bin/psess";
+    let copy = ">\"$HOME/.local/bin/psess\"";
     assert_fails(
         &world,
         "far",
         &[4],
         &["psess: not found on", "ssh far ", copy],
     );
+}
+
+#[test]
+fn the_line_that_copies_psess_puts_it_where_it_is_looked_for_then() {
+    let world = world();
+    let Some(_sshd) = Sshd::with_environment(&world, &[("PATH", "/usr/bin:/bin")]) else {
+        return;
+    };
+    for (entry, file) in [
+        ("", "far/home/.local/bin/psess"),
+        (
+            "[host.far]\npsess = '~/my opt/psess-1'\n",
+            "far/home/my opt/psess-1",
+        ),
+    ] {
+        world.write("home/.config/psess/config.toml", entry);
+        let failed = world.run(["list", "far:"]);
+        let mut lines = failed.stderr.lines().map(str::trim);
+        let line = lines.find(|line| line.starts_with("ssh far "));
+        let mut shell = world.command("/bin/sh");
+        // This machine's psess is not on the PATH either.
+        let path = format!("{}:/usr/bin:/bin", world.path("bin").display());
+        shell
+            .args(["-c", line.expect("a line to type")])
+            .env("PATH", path);
+        let copied = Finished::of(shell);
+        assert_eq!(copied.status, Some(0), "{copied:?}");
+        assert!(world.path(file).is_file(), "{failed:?}");
+        world.succeed(["list", "far:"]);
+    }
 }
 
 #[test]

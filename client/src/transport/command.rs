@@ -2,12 +2,14 @@
 
 use std::ffi::OsString;
 
+use super::copying;
+
 /// A command whose stdin and stdout become those of `psess relay` on the far side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandTransport {
     host: String,
     command: Vec<String>,
-    psess: String,
+    psess: Option<String>,
 }
 
 impl CommandTransport {
@@ -18,7 +20,7 @@ impl CommandTransport {
         Self {
             host,
             command,
-            psess: psess.unwrap_or_else(|| "psess".to_owned()),
+            psess,
         }
     }
 
@@ -28,26 +30,35 @@ impl CommandTransport {
         &self.host
     }
 
+    fn psess(&self) -> &str {
+        self.psess.as_deref().unwrap_or("psess")
+    }
+
     pub(super) fn argv(&self) -> Vec<OsString> {
-        let relay = [self.psess.as_str(), "relay"];
+        let relay = [self.psess(), "relay"];
         let words = self.command.iter().map(String::as_str).chain(relay);
         words.map(OsString::from).collect()
     }
 }
 
 impl CommandTransport {
+    /// What psess is called there, where that is configured.
+    pub(super) fn configured_psess(&self) -> Option<&str> {
+        self.psess.as_deref()
+    }
+
     /// The line of a shell that copies this machine's psess to where it is found.
     pub(super) fn install_line(&self) -> String {
-        let copy = "cat >/usr/local/bin/psess; chmod +x /usr/local/bin/psess";
         let words = self.command.iter().map(String::as_str);
-        let argv = words.chain(["sh", "-c", copy]);
-        format!("{} <\"$(command -v psess)\"", shell_words::join(argv))
+        let argv = words.chain(["sh", "-c"]).collect();
+        let path = self.psess.as_deref().filter(|path| path.contains('/'));
+        copying::line(argv, path.unwrap_or("/usr/local/bin/psess"))
     }
 
     /// The command line that runs psess in another role on the far side.
     pub(super) fn psess_argv(&self, role: &str) -> Vec<OsString> {
         let mut argv: Vec<OsString> = self.command.iter().map(OsString::from).collect();
-        argv.push(self.psess.clone().into());
+        argv.push(self.psess().into());
         argv.extend(role.split(' ').map(OsString::from));
         argv
     }

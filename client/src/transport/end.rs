@@ -157,11 +157,25 @@ impl PipeEnd {
 fn install(transport: &Transport) -> String {
     let place = transport.place();
     let line = transport.install_line().unwrap_or_default();
-    format!(
-        "psess is needed there. Where that machine is like this one, copy it:\n  {line}\n\
-         else build it there. If it is there, in another place, name that in the configuration:\n  \
-         [host.\"{place}\"]\n  psess = \"/path/to/psess\""
-    )
+    let entry = format!("[host.\"{place}\"]\n  psess = \"/path/to/psess\"");
+    match transport.configured_psess() {
+        None => format!(
+            "psess is needed there. Where that machine is like this one, copy it:\n  {line}\n\
+             else build it there. If it is there, in another place, name that in the \
+             configuration:\n  {entry}"
+        ),
+        Some(path) if path.contains('/') => format!(
+            "the configuration says that psess is {path} there. Where that machine is like this \
+             one, copy it to that place:\n  {line}\n\
+             else build it there. If it is in another place, name that instead:\n  {entry}"
+        ),
+        Some(name) => format!(
+            "the configuration says that psess is called {name} there, and is on the PATH. \
+             Without that it is found where this line copies it, where that machine is like this \
+             one:\n  {line}\n\
+             If it is there, in another place, name that instead:\n  {entry}"
+        ),
+    }
 }
 
 impl EndClass {

@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub mod command;
+mod copying;
 pub mod end;
 pub(crate) mod local_address;
 pub mod pipe;
@@ -142,6 +143,16 @@ impl Transport {
             Self::Local => None,
             Self::Ssh(ssh) => Some(ssh.install_line()),
             Self::Command(command) => Some(command.install_line()),
+        }
+    }
+
+    /// What psess is called there, where that is configured.
+    #[must_use]
+    pub fn configured_psess(&self) -> Option<&str> {
+        match self {
+            Self::Local => None,
+            Self::Ssh(ssh) => ssh.configured_psess(),
+            Self::Command(command) => command.configured_psess(),
         }
     }
 

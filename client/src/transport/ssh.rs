@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::Dial;
+use super::copying::{self, in_double_quotes};
 use super::end::NOT_FOUND_MARK;
 
 /// A host reached by ssh, with the user's own configuration, jump hosts, keys and agent.
@@ -129,11 +130,15 @@ impl SshTransport {
         argv
     }
 
+    /// What psess is called there, where that is configured.
+    pub(super) fn configured_psess(&self) -> Option<&str> {
+        self.psess.as_deref()
+    }
+
     /// The line of a shell that copies this machine's psess to where [`remote_command`] looks.
     pub(super) fn install_line(&self) -> String {
-        let mut argv = self.login_argv();
-        argv.push("mkdir -p ~/.local/bin; cat >~/.local/bin/psess; chmod +x ~/.local/bin/psess");
-        format!("{} <\"$(command -v psess)\"", shell_words::join(argv))
+        let path = self.psess.as_deref().filter(|path| path.contains('/'));
+        copying::line(self.login_argv(), path.unwrap_or("~/.local/bin/psess"))
     }
 
     /// The command line that prints ssh's effective settings for this host, or for a hop on the
@@ -186,15 +191,6 @@ fn remote_command(psess: Option<&str>, role: &str) -> String {
         ),
     };
     format!("exec sh -c '{script}'")
-}
-
-/// A path of the far side for sh, with its leading `~/` as the far side's home. Characters that
-/// one of the shells on the way would take for its own are refused by the configuration.
-fn in_double_quotes(path: &str) -> String {
-    match path.strip_prefix("~/") {
-        Some(rest) => format!("\"$HOME/{rest}\""),
-        None => format!("\"{path}\""),
-    }
 }
 
 #[cfg(test)]
