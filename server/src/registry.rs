@@ -318,16 +318,28 @@ impl Entries {
                 name.escape_default()
             ))),
             several => {
-                let names: Vec<_> = several
-                    .iter()
-                    .map(|entry| entry.record.name.as_str())
-                    .collect();
+                let names = several.iter().map(|entry| entry.record.name.as_str());
                 Err(Failure {
                     kind: FailureKind::Ambiguous,
-                    message: format!("'{name}' could be {}: say which", names.join(" or ")),
+                    message: format!("'{name}' could be {}: say which", any_of(names.collect())),
                 })
             }
         }
+    }
+}
+
+/// `a, b or c`, in order, and no more of them than are read.
+fn any_of(mut names: Vec<&str>) -> String {
+    const NAMED: usize = 8;
+    names.sort_unstable();
+    let last = match names.len().saturating_sub(NAMED) {
+        0 => names.pop().unwrap_or_default().to_owned(),
+        others => format!("{others} more"),
+    };
+    names.truncate(NAMED);
+    match names.is_empty() {
+        true => last,
+        false => format!("{} or {last}", names.join(", ")),
     }
 }
 
@@ -335,5 +347,21 @@ fn no_such_session(message: String) -> Failure {
     Failure {
         kind: FailureKind::NoSuchSession,
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_be_meant_is_named_in_order_and_not_without_end() {
+        assert_eq!(any_of(vec!["b", "a"]), "a or b");
+        assert_eq!(any_of(vec!["b", "c", "a"]), "a, b or c");
+        let many: Vec<String> = (10..30).rev().map(|number| format!("s{number}")).collect();
+        assert_eq!(
+            any_of(many.iter().map(String::as_str).collect()),
+            "s10, s11, s12, s13, s14, s15, s16, s17 or 12 more"
+        );
     }
 }

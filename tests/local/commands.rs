@@ -220,7 +220,11 @@ fn a_unique_beginning_of_a_name_is_enough_an_ambiguous_one_is_not() {
     sleeper(&world, "build");
     sleeper(&world, "bench");
     sleeper(&world, "ben");
-    assert_fails(&world.run(["kill", "--yes", "b"]), 1, &["build", "bench"]);
+    assert_fails(
+        &world.run(["kill", "--yes", "b"]),
+        1,
+        &["'b' could be ben, bench or build: say which"],
+    );
     world.succeed(["kill", "--yes", "bu"]);
     world.succeed(["kill", "--yes", "ben"]);
     eventually("only one is left", || {
