@@ -439,6 +439,21 @@ fn tab_knows_another_machines_sessions_from_this_ones_and_a_program_from_a_sessi
 }
 
 #[test]
+fn none_of_the_cuts_that_are_known_is_not_that_none_is_known() {
+    let world = world();
+    let cut =
+        r#"{"id":"1","noticed_at":1700000000000,"host":"far","session":"build","evidence":{}}"#;
+    world.write("home/.local/state/psess/cuts.jsonl", &format!("{cut}\n"));
+    let why = ["why", "--days", "36500"];
+    assert!(world.succeed(why).contains("far:build"));
+    let none = world.run(why.into_iter().chain(["-n", "0"]));
+    assert_eq!(none.status, Some(0), "{none:?}");
+    assert_eq!((none.stdout.as_str(), none.stderr.as_str()), ("", ""));
+    let other = world.run(["why", "other"]);
+    assert_eq!(other.stderr, "no cuts are known of 'other'\n");
+}
+
+#[test]
 fn there_is_a_manual_page_for_each_command() {
     let world = world();
     let folder = world.path("home/man");

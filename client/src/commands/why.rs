@@ -55,13 +55,14 @@ pub fn run(args: &WhyArgs) -> anyhow::Result<ExitCode> {
         oldest.is_none_or(|oldest| cut.noticed_at() >= oldest)
             && args.what.as_deref().is_none_or(|what| concerns(cut, what))
     });
+    let is_none_known = cuts.is_empty();
     cuts.drain(..cuts.len().saturating_sub(args.count));
     broken_pipe::end_silently();
     let mut stdout = StandardOutput::of_this_process();
     if args.json {
         serde_json::to_writer_pretty(&mut stdout, &json(&cuts))?;
         writeln!(stdout)?;
-    } else if cuts.is_empty() {
+    } else if is_none_known {
         say(format_args!(
             "no cuts are known{}",
             of(args.what.as_deref())
