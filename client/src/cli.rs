@@ -29,6 +29,9 @@ use crate::global_flags::GlobalFlags;
         A session's NAME may be HOST:NAME or USER@HOST:NAME, for one on another \
         machine, reached by ssh with your own configuration, keys and jump hosts.\n\n\
         Ctrl-\\ detaches; pressed twice it goes to the program.\n\n\
+        A session that has finished is kept, with its last screen, until somebody has \
+        seen how it ended: attached, or with 'psess attach NAME' afterwards; for 7 days \
+        at most. 'psess forget NAME' drops it.\n\n\
         Files:\n  \
         ~/.config/psess/config.toml  the configuration\n  \
         /etc/psess/config.toml       the machine's, which the user's goes before\n  \

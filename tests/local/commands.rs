@@ -478,6 +478,9 @@ fn help_and_version_are_there() {
     let world = world();
     assert!(world.succeed(["--version"]).starts_with("psess "));
     let help = world.succeed(["--help"]);
+    let words = "is kept, with its last screen, until somebody has seen how it ended";
+    let text = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(words), "{help}");
     for command in ["new", "attach", "list", "detach", "kill", "rename"] {
         assert!(help.contains(command), "{help}");
     }
