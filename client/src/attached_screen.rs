@@ -8,6 +8,7 @@ use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
 
 use crate::banner;
+use crate::command_watch::CommandWatch;
 use crate::held_string::HeldString;
 use crate::output_queue::OutputQueue;
 use crate::output_watch::OutputWatch;
@@ -45,6 +46,7 @@ pub struct AttachedScreen {
     /// What the terminal shows, where a banner may have to be taken away from it.
     model: Option<Terminal>,
     watch: OutputWatch,
+    commands: CommandWatch,
     /// The user's own title is put aside.
     holds_title: bool,
     /// The banner that shows, and its rows from 0.
@@ -68,6 +70,7 @@ impl AttachedScreen {
             size,
             model: with_model.then(|| Terminal::new(size, NO_HISTORY)),
             watch: OutputWatch::default(),
+            commands: CommandWatch::default(),
             holds_title: false,
             banner: None,
             drawn_to: 0,
@@ -116,11 +119,13 @@ impl AttachedScreen {
             held,
             model,
             watch,
+            commands,
             ..
         } = self;
         held.pass(bytes, |bytes| {
             queue.push(bytes, true);
             watch.feed(bytes);
+            commands.feed(bytes);
             if let Some(model) = model {
                 model.feed(bytes);
                 // Queries are answered by the terminal itself, or were by the server.
@@ -220,15 +225,17 @@ impl AttachedScreen {
         if !std::mem::take(&mut self.touched) {
             return Vec::new();
         }
+        let commands = std::mem::take(&mut self.commands);
         let known = self.model.as_ref().map(Terminal::leave);
         let leave = known
             .filter(|bytes| !bytes.is_empty())
-            .unwrap_or_else(|| self.clean_up());
+            .unwrap_or_else(|| self.clean_up(&commands));
+        let others = commands.reset_others();
         let mut titles = self.pop_titles();
         if std::mem::take(&mut self.holds_title) {
             titles.extend_from_slice(POP_TITLE);
         }
-        [self.held.spoil(), &leave, &titles].concat()
+        [self.held.spoil(), &leave, &others, &titles].concat()
     }
 
     /// Puts the user's title aside.
@@ -244,11 +251,12 @@ impl AttachedScreen {
         POP_TITLE.repeat(std::mem::take(&mut self.watch.titles).into())
     }
 
-    fn clean_up(&self) -> Vec<u8> {
+    fn clean_up(&self, commands: &CommandWatch) -> Vec<u8> {
         let mut bytes = END_SEQUENCE.to_vec();
         if self.watch.shows_alternate {
             bytes.extend_from_slice(b"\x1b[?1049l");
         }
+        bytes.extend_from_slice(&commands.reset_colors());
         bytes.extend_from_slice(CLEAN_UP);
         bytes
     }
@@ -421,6 +429,31 @@ mod tests {
             let leave = screen.leave();
             users.feed(&leave);
             assert_eq!(users.title(), "mine");
+        }
+    }
+
+    #[test]
+    fn colors_pointer_and_progress_are_taken_back() {
+        let output = b"\x1b]11;#ff0000\x07\x1b]4;1;red\x07\x1b]22;text\x07\x1b]9;4;1;50\x07";
+        let mut server = Terminal::new(Size::new(4, 40), Limits::default());
+        server.feed(output);
+        let replay = server.replay(psess_protocol::message::History::All);
+        for with_model in [false, true] {
+            for (shown, others) in [(&output[..], true), (&replay, false)] {
+                let mut screen = AttachedScreen::new(Size::new(4, 40), with_model);
+                screen.write(shown);
+                let leave = String::from_utf8(screen.leave()).unwrap();
+                let resets = |command: &str| leave.matches(command).count() == 1;
+                assert!(
+                    resets("\x1b]111\x1b\\") && resets("\x1b]104;1\x1b\\"),
+                    "{leave:?}"
+                );
+                assert_eq!(resets("\x1b]22;\x1b\\"), others, "{leave:?}");
+                assert_eq!(resets("\x1b]9;4;0\x1b\\"), others, "{leave:?}");
+                screen.write(b"text");
+                let again = String::from_utf8(screen.leave()).unwrap();
+                assert!(with_model || !again.contains("\x1b]1"), "{again:?}");
+            }
         }
     }
 

@@ -7,6 +7,7 @@ pub mod banner;
 pub mod broken_pipe;
 pub mod cli;
 pub mod clock;
+mod command_watch;
 pub mod commands;
 mod completer;
 pub mod config;

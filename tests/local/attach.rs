@@ -11,7 +11,7 @@ const DETACH: &[u8] = b"\x1c";
 
 /// Switches on about everything that a program may leave on, then waits.
 const MESSY: &str = r"printf '\033[?1049h\033[?1000h\033[?1006h\033[?2004h\033[?25l\033[?1h\033='
-printf '\033[>1u\033[>4;2m\033]2;messy\007\033[1;4;31;42mready'; exec sleep 1000";
+printf '\033[>1u\033[>4;2m\033]2;messy\007\033]11;#ff0000\007\033[1;4;31;42mready'; exec sleep 1000";
 
 #[test]
 fn detach_and_attach_in_another_terminal_show_the_same_screen() {

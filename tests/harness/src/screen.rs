@@ -17,6 +17,7 @@ struct Answers {
     keyboard: Vec<u16>,
     modify_other_keys: u16,
     title: String,
+    has_other_background: bool,
 }
 
 impl Screen {
@@ -149,6 +150,7 @@ impl Screen {
                 answers.keyboard.last().is_some_and(|&flags| flags != 0),
             ),
             ("modifyOtherKeys", answers.modify_other_keys != 0),
+            ("another background", answers.has_other_background),
         ]
         .into_iter()
         .filter_map(|(name, left)| left.then_some(name))
@@ -161,11 +163,17 @@ impl vt100::Callbacks for Answers {
         self.title = String::from_utf8_lossy(title).into_owned();
     }
 
-    /// The background is pale yellow, as on a light terminal (xterm ctlseqs, OSC 11).
+    /// The background is pale yellow, as on a light terminal, until a program wants another one
+    /// (xterm ctlseqs, OSC 11 and 111).
     fn unhandled_osc(&mut self, _: &mut vt100::Screen, parameters: &[&[u8]]) {
-        if parameters == [b"11".as_slice(), b"?"] {
-            self.pending
-                .extend_from_slice(b"\x1b]11;rgb:ffff/ffff/dddd\x1b\\");
+        match parameters {
+            [b"11", b"?"] => {
+                self.pending
+                    .extend_from_slice(b"\x1b]11;rgb:ffff/ffff/dddd\x1b\\");
+            }
+            [b"11", _] => self.has_other_background = true,
+            [b"111"] => self.has_other_background = false,
+            _ => {}
         }
     }
 
