@@ -375,7 +375,8 @@ pub struct SessionSummary {
     pub finished: Option<(Outcome, u64)>,
     /// Clients attached now.
     pub clients: u32,
-    /// Clients whose link died since, and when the last one did, in seconds since 1970.
+    /// When a client's link last died, in seconds since 1970; `None` once anybody attached after
+    /// that.
     pub lost: Option<u64>,
     /// When output or input last came, in seconds since 1970.
     pub active: u64,

@@ -827,6 +827,30 @@ fn a_silent_client_is_given_up_after_three_heartbeats_and_a_grace() {
 }
 
 #[test]
+fn a_loss_is_told_until_anybody_attaches() {
+    let (mut session, now) = session();
+    let lose = |session: &mut Session, connection: u64, client: ClientId| {
+        let connection = ConnectionId(connection);
+        let attach = attach(client, connection.0, None);
+        session.attach(now, connection, &attach).unwrap();
+        assert_eq!(session.lost(now), None);
+        session.handle_closed(now, connection);
+        assert!(session.lost(now).is_some());
+    };
+    lose(&mut session, 1, ANN);
+    lose(&mut session, 2, ANN);
+    lose(&mut session, 3, BOB);
+    let last = attach(BOB, 4, None);
+    session.attach(now, ConnectionId(4), &last).unwrap();
+    session
+        .handle_message(now, ConnectionId(4), &ClientMessage::Detach)
+        .unwrap();
+    let _ = sent(&mut session, now, 4);
+    session.handle_closed(now, ConnectionId(4));
+    assert_eq!(session.lost(now), None, "who leaves on purpose is not lost");
+}
+
+#[test]
 fn without_heartbeats_and_output_nothing_is_ever_due() {
     for heartbeat_ms in [0, NO_HEARTBEAT_MS] {
         let (mut session, now) = session();

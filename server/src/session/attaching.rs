@@ -85,6 +85,7 @@ impl Session {
             }
         }
         self.attachments.insert(connection, attachment);
+        self.lost = None;
         Ok(())
     }
 

@@ -83,6 +83,7 @@ pub struct Session {
     size_owner: Option<ConnectionId>,
     drained: bool,
     active: Instant,
+    /// When a link to a client last died, if nobody attached since.
     lost: Option<Instant>,
     /// From where on output is kept for clients that were attached, and until when.
     held: Option<(Offset, Instant)>,
@@ -390,7 +391,8 @@ impl Session {
         now.saturating_duration_since(self.active)
     }
 
-    /// How long ago the last link to a client died, if nobody is attached since.
+    /// How long ago the last link to a client died, if nobody is attached now, nor attached since:
+    /// whoever did, the lost client or another, has the session in sight again.
     #[must_use]
     pub fn lost(&self, now: Instant) -> Option<Duration> {
         let lost = self.lost.filter(|_| self.attachments.is_empty())?;
