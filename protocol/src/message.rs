@@ -167,8 +167,8 @@ pub enum ServerMessage {
     /// not be asked for again. Grows; a lower one is ignored.
     InputWritten(InputOffset),
     /// Attached: the program ended, and all of its output was sent. Answered by `Detach`, after
-    /// which the outcome counts as seen and the session is forgotten. Without an answer it is
-    /// kept, and told to whoever attaches next.
+    /// which the outcome counts as seen and the session is forgotten, unless the client only
+    /// watches. Without an answer it is kept, and told to whoever attaches next.
     Finished(Outcome),
     /// Attached: the client is detached. The server closes.
     Detached(DetachReason),

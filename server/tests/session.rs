@@ -522,6 +522,25 @@ fn the_end_comes_after_the_last_output() {
 }
 
 #[test]
+fn who_only_watched_leaves_the_outcome_to_be_seen() {
+    let (mut session, now) = session();
+    let watching = Attach {
+        read_only: true,
+        ..attach(ANN, 1, None)
+    };
+    session.attach(now, ConnectionId(1), &watching).unwrap();
+    session.handle_exit(Outcome::Exited(2), 1);
+    session.handle_end_of_output(now);
+    let finished = Sent::Message(ServerMessage::Finished(Outcome::Exited(2)));
+    assert_eq!(sent(&mut session, now, 1).0.last(), Some(&finished));
+    session
+        .handle_message(now, ConnectionId(1), &ClientMessage::Detach)
+        .unwrap();
+    assert_eq!(sent(&mut session, now, 1).1, Transmit::ThenClose);
+    assert!(!session.was_seen());
+}
+
+#[test]
 fn an_outcome_that_nobody_confirmed_is_told_to_the_next() {
     let (mut session, now) = session();
     session.handle_exit(Outcome::Exited(2), 1);

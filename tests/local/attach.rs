@@ -240,6 +240,35 @@ fn a_session_that_finished_unseen_shows_its_end_when_it_is_attached() {
 }
 
 #[test]
+fn a_finished_session_is_neither_dropped_by_who_watches_nor_by_a_redirection() {
+    let world = world();
+    let script = "echo the-last-words; exit 3";
+    world.succeed(["new", "-d", "build", "--", "/bin/sh", "-c", script]);
+    eventually("the list shows the end", || {
+        world.succeed(["list"]).contains("exit 3").then_some(())
+    });
+    let file = world.path("home/build.log");
+    let mut terminal = Terminal::new();
+    let mut shell = world.command("/bin/sh");
+    shell.args(["-c", "psess attach build >build.log"]);
+    terminal.run(shell);
+    assert_eq!(terminal.wait_exit().code(), Some(1));
+    terminal.wait_for_text("standard output is no terminal");
+    assert!(!terminal.look(|screen| screen.shows("the-last-words")));
+    assert_eq!(fs::read(file).unwrap(), b"");
+    for _ in 0..2 {
+        let mut terminal = world.open(["attach", "--read-only", "build"]);
+        assert_eq!(terminal.wait_exit().code(), Some(3));
+        terminal.wait_for_row("the-last-words");
+        terminal.wait_for_text("[build finished: exit 3]");
+    }
+    let mut terminal = attach(&world, "build");
+    assert_eq!(terminal.wait_exit().code(), Some(3));
+    terminal.wait_for_row("the-last-words");
+    world.wait_for_end();
+}
+
+#[test]
 fn the_session_takes_the_terminals_size_and_follows_it() {
     let world = world();
     let terminal = open_shell(&world, "build");

@@ -1,5 +1,6 @@
 //! `psess attach`: attaches this terminal to a session that there is, or to a new one.
 
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -30,7 +31,8 @@ pub struct AttachArgs {
     /// Start a login shell of that name when there is no such session
     #[arg(short, long)]
     create: bool,
-    /// Watch only: what is typed does not reach the session, which a line says when it happens
+    /// Watch only: what is typed does not reach the session, which a line says when it happens, and
+    /// one that has finished is kept to be looked at again
     #[arg(long)]
     read_only: bool,
     /// How much history to show first: a number of lines, all, none, or auto: as much as the way
@@ -57,6 +59,12 @@ pub struct AttachArgs {
 /// When there is no such session, no server, or no terminal.
 pub async fn run(context: &Context, args: AttachArgs) -> anyhow::Result<ExitCode> {
     refuse_to_nest(args.nested)?;
+    // Before a session that has finished is seen, and dropped.
+    if !io::stdout().is_terminal() {
+        let words = "standard output is no terminal, and would get nothing of the session, which is \
+                     shown on the terminal itself";
+        return Err(CommandError::new(ERROR, words).into());
+    }
     let address = args.name.unwrap_or_default();
     if let Some(id) = own_id()
         && address.host.is_none()

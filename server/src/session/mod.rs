@@ -164,7 +164,7 @@ impl Session {
             ClientMessage::Written(total) => attachment.credit.handle_written(now, *total),
             ClientMessage::Unwritten(bytes) => attachment.credit.handle_unwritten(*bytes),
             ClientMessage::Detach => {
-                self.seen |= attachment.is_told_outcome();
+                self.seen |= attachment.is_told_outcome() && !attachment.read_only;
                 attachment.send_last(&ServerMessage::Detached(DetachReason::Requested));
             }
             ClientMessage::Typed { stops } => self.handle_typed(now, connection, || *stops),
@@ -218,7 +218,7 @@ impl Session {
     }
 
     /// Whether somebody knows how the program ended, so that it need not be kept: a client that
-    /// was told, and left then.
+    /// was told, and left then. Not one that only watches, which is to change nothing.
     #[must_use]
     pub fn was_seen(&self) -> bool {
         self.seen
