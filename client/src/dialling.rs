@@ -8,7 +8,7 @@ use std::task::Poll;
 use psess_protocol::identity::Generation;
 use psess_protocol::link::{Closed, ClosedKind};
 use psess_protocol::message::{ClientMessage, Failure, FailureKind, ServerMessage};
-use psess_protocol::rendezvous::RendezvousError;
+use psess_protocol::rendezvous::{self, RendezvousError};
 
 use crate::connection::Connection;
 use crate::greeting::{Greeted, greet};
@@ -170,6 +170,10 @@ fn unreached(error: &DialError, dial: Dial) -> DialFailed {
                 message: words,
             })
         }
+        DialError::Rendezvous(RendezvousError::NoServer) => DialFailed::Closed(Closed {
+            kind: ClosedKind::Gone,
+            words: end_of_server().to_owned(),
+        }),
         DialError::Rendezvous(_)
         | DialError::Program(_)
         | DialError::Socket(_)
@@ -177,6 +181,16 @@ fn unreached(error: &DialError, dial: Dial) -> DialFailed {
             kind: ClosedKind::Unreachable,
             words,
         }),
+    }
+}
+
+/// How the server of this machine ended, with its keeper: one that is stopped leaves no roll.
+fn end_of_server() -> &'static str {
+    match rendezvous::has_roll() {
+        true => {
+            "the server's keeper was killed, and its sessions are gone: 'psess list' tells which"
+        }
+        false => "the server was stopped, and with it its sessions",
     }
 }
 

@@ -96,7 +96,8 @@ pub struct Timing {
     /// most ten times as long. 20 ms: a server restarts within milliseconds.
     pub local_redial: Duration,
     /// How long the client looks for a local server that closed its connection. 10 s: a server
-    /// restarts within milliseconds.
+    /// restarts within milliseconds. Where its keeper has gone as well, it looks for
+    /// [`Timing::banner_closed`].
     pub local_give_up: Duration,
     /// Typed bytes that may be on their way and unconfirmed. 64 KiB: what a pipe holds.
     pub input_in_flight_bytes: usize,

@@ -256,6 +256,16 @@ fn a_killed_keeper_ends_its_sessions_and_their_clients_are_told() {
 }
 
 #[test]
+fn clients_of_a_server_that_is_stopped_are_told_so() {
+    let world = world();
+    let mut terminal = open_shell(&world, "work");
+    world.succeed(["server", "stop", "--yes"]);
+    terminal.wait_for_text("the server was stopped, and with it its sessions");
+    assert_eq!(terminal.wait_exit().code(), Some(1));
+    assert!(terminal.is_cooked());
+}
+
+#[test]
 fn who_comes_after_a_killed_keeper_is_told_what_was_lost() {
     let world = world();
     world.succeed(["new", "-d", "work", "--", "sleep", "1000"]);

@@ -62,6 +62,9 @@ pub enum ClosedKind {
     Unreachable,
     /// The host was reached, and then it ended: dial again, but not too fast.
     Broken,
+    /// No server is on this machine any more, nor a keeper that would start one: its sessions have
+    /// ended.
+    Gone,
     /// The user must act: permission denied, host key changed, a question to answer, psess
     /// missing on the far side, no common version.
     NeedsUser,

@@ -42,7 +42,13 @@ impl Link {
             ClosedKind::NeedsUser | ClosedKind::Broken => {
                 self.redial.handle_reached(dial.started);
             }
-            ClosedKind::Unreachable => {}
+            // A keeper may be about to take its place again.
+            ClosedKind::Gone if self.banner(now).is_some() => {
+                self.close_dials();
+                self.end(End::Gone(closed));
+                return;
+            }
+            ClosedKind::Gone | ClosedKind::Unreachable => {}
         }
         self.dials.note_failure(closed.words);
         self.redial(now);

@@ -50,6 +50,31 @@ fn leaving_waits_for_the_server_but_not_for_ever() {
 }
 
 #[test]
+fn a_local_server_that_was_stopped_is_not_waited_for() {
+    let mut bench = Bench::live(Reach::Local);
+    bench.closed(1, ClosedKind::Broken);
+    let lost = bench.now;
+    let mut generation = 1;
+    let end = loop {
+        let dials = |(_, action): &(u64, Action)| matches!(action, Action::Dial { .. });
+        let seen = bench.run_for(Duration::from_millis(10));
+        if let Some((_, Action::End(end))) = seen.last() {
+            break end.clone();
+        }
+        if seen.iter().any(dials) {
+            generation += 1;
+            bench.closed(generation, ClosedKind::Gone);
+        }
+    };
+    assert!(generation > 4, "a keeper may come to its place again");
+    let patience = Timing::default().banner_closed;
+    let took = bench.now - lost;
+    assert!(took >= patience && took < patience * 2, "{took:?}");
+    assert!(matches!(end, End::Gone(closed) if closed.words == "words"));
+    assert_eq!(bench.link.poll_timeout(bench.now), None);
+}
+
+#[test]
 fn a_session_that_is_gone_ends_the_link() {
     let mut bench = Bench::live(Reach::Remote);
     bench.closed(1, ClosedKind::Broken);
