@@ -31,6 +31,11 @@ const POP_TITLE: &[u8] = b"\x1b[23;0t";
 /// Ends whatever sequence the output may have stopped in: CAN, then ST.
 const END_SEQUENCE: &[u8] = b"\x18\x1b\\";
 
+/// Ends a sequence as well and puts cursor and pen aside (DECSC), and takes them back. Insert mode
+/// and what the program had put aside itself come with the next replay.
+const PUT_CURSOR_ASIDE: &[u8] = b"\x18\x1b\\\x1b7";
+const TAKE_CURSOR_BACK: &[u8] = b"\x1b8\x1b[?7h";
+
 /// What scrolls off is never drawn again.
 const NO_HISTORY: Limits = Limits {
     history_lines: 0,
@@ -51,6 +56,8 @@ pub struct AttachedScreen {
     holds_title: bool,
     /// The banner that shows, and its rows from 0.
     banner: Option<(String, Range<u16>)>,
+    /// One was taken away that covers what only the server knows.
+    is_covered: bool,
     /// Where in the queue the banner drawn last ends.
     drawn_to: u64,
     /// It shows the session.
@@ -61,7 +68,7 @@ pub struct AttachedScreen {
 
 impl AttachedScreen {
     /// A terminal that shows something else as yet. `with_model` is for links that may be lost:
-    /// they will have banners.
+    /// they will have banners, which go without a trace. Others hardly ever have one.
     #[must_use]
     pub fn new(size: Size, with_model: bool) -> Self {
         Self {
@@ -73,20 +80,21 @@ impl AttachedScreen {
             commands: CommandWatch::default(),
             holds_title: false,
             banner: None,
+            is_covered: false,
             drawn_to: 0,
             began: false,
             touched: false,
         }
     }
 
-    /// There will be a banner: to be called before any output comes.
+    /// There will be a banner that is to go without a trace: to be called before any output comes.
     pub fn keep_model(&mut self) {
         let size = self.size;
         let blank = || Terminal::new(size, NO_HISTORY);
         self.model.get_or_insert_with(blank);
     }
 
-    /// There is no banner any more, nor will there be.
+    /// There is no such banner any more, nor will there be.
     pub fn forget_model(&mut self) {
         self.hide_banner();
         self.model = None;
@@ -137,6 +145,7 @@ impl AttachedScreen {
     /// A replay comes next. `again`: the terminal shows this session already.
     pub fn begin_replay(&mut self, purpose: ReplayPurpose, again: bool) {
         self.hide_banner();
+        self.is_covered &= matches!(purpose, ReplayPurpose::Update);
         self.began = true;
         self.queue.push(self.held.spoil(), false);
         self.queue.push(&self.held.give_up(), true);
@@ -167,7 +176,8 @@ impl AttachedScreen {
 
     /// Shows this line, or these, over the screen, in the place of those before, or none. They
     /// take half of it at most. Output takes them away: to be called again before the terminal gets
-    /// that, so that it shows them throughout.
+    /// that, so that it shows them throughout. Without a model they stay there until the whole screen
+    /// is drawn anew: see [`AttachedScreen::take_covered`].
     pub fn show_banner(&mut self, text: Option<String>) {
         let Some(text) = text else {
             self.hide_banner();
@@ -181,7 +191,6 @@ impl AttachedScreen {
             return;
         }
         // A terminal that takes nothing would get one line after the other when it does again.
-        let Some(model) = &self.model else { return };
         if !self.queue.has_taken(self.drawn_to) || !self.began {
             return;
         }
@@ -189,9 +198,9 @@ impl AttachedScreen {
         let lines = u16::try_from(text.lines().count()).map_or(most, |lines| lines.clamp(1, most));
         let below = self.size.rows - lines;
         let mut bytes = Vec::new();
-        let first = match &self.banner {
-            Some((_, rows)) if rows.len() == usize::from(lines) => rows.start,
-            shown => {
+        let first = match (&self.banner, &self.model) {
+            (Some((_, rows)), _) if rows.len() == usize::from(lines) => rows.start,
+            (shown, Some(model)) => {
                 if let Some((_, rows)) = shown {
                     bytes = model.repaint(rows.clone());
                 }
@@ -200,12 +209,20 @@ impl AttachedScreen {
                     false => below,
                 }
             }
+            // Prompts are in the last row, mostly.
+            (_, None) => 0,
         };
         self.queue.push(self.held.spoil(), false);
+        if self.model.is_none() {
+            bytes.extend_from_slice(PUT_CURSOR_ASIDE);
+        }
         for (line, row) in text.lines().zip(first..first + lines) {
             bytes.extend_from_slice(&banner::draw(line, row + 1, self.size.columns));
         }
-        bytes.extend_from_slice(&model.repaint(0..0));
+        match &self.model {
+            Some(model) => bytes.extend_from_slice(&model.repaint(0..0)),
+            None => bytes.extend_from_slice(TAKE_CURSOR_BACK),
+        }
         self.queue.push(&bytes, false);
         self.drawn_to = self.queue.end();
         self.touched = true;
@@ -213,14 +230,38 @@ impl AttachedScreen {
     }
 
     fn hide_banner(&mut self) {
-        if let (Some((_, rows)), Some(model)) = (self.banner.take(), &self.model) {
-            self.queue.push(self.held.spoil(), false);
-            self.queue.push(&model.repaint(rows), false);
+        match (self.banner.take(), &self.model) {
+            (Some((_, rows)), Some(model)) => {
+                self.queue.push(self.held.spoil(), false);
+                self.queue.push(&model.repaint(rows), false);
+            }
+            (Some(_), None) => self.is_covered = true,
+            (None, _) => {}
         }
+    }
+
+    /// Bytes that leave blank lines in the place of a banner whose screen is not drawn anew.
+    fn erase_banner(&self) -> Vec<u8> {
+        let (Some((_, rows)), None) = (&self.banner, &self.model) else {
+            return Vec::new();
+        };
+        let mut bytes = PUT_CURSOR_ASIDE.to_vec();
+        for row in rows.clone() {
+            bytes.extend_from_slice(format!("\x1b[{}H\x1b[0m\x1b[2K", row + 1).as_bytes());
+        }
+        bytes.extend_from_slice(TAKE_CURSOR_BACK);
+        bytes
+    }
+
+    /// Whether something was covered that is to be drawn anew now, by a replay: there is no model to
+    /// draw it from.
+    pub fn take_covered(&mut self) -> bool {
+        self.banner.is_none() && std::mem::take(&mut self.is_covered)
     }
 
     /// Bytes that leave the terminal as a shell expects it; none when nothing was written.
     pub fn leave(&mut self) -> Vec<u8> {
+        let erased = self.erase_banner();
         self.hide_banner();
         if !std::mem::take(&mut self.touched) {
             return Vec::new();
@@ -235,7 +276,7 @@ impl AttachedScreen {
         if std::mem::take(&mut self.holds_title) {
             titles.extend_from_slice(POP_TITLE);
         }
-        [self.held.spoil(), &leave, &others, &titles].concat()
+        [self.held.spoil(), &erased, &leave, &others, &titles].concat()
     }
 
     /// Puts the user's title aside.
@@ -567,8 +608,57 @@ mod tests {
         assert!(shows(2, "3", &shown) && shows(3, "eight", &shown));
         screen.forget_model();
         assert_eq!(show(&mut screen), before);
-        screen.show_banner(Some("nine".to_owned()));
-        assert!(screen.queue().is_empty());
+        assert!(!screen.take_covered());
+    }
+
+    #[test]
+    fn without_a_model_a_banner_keeps_the_cursor_and_calls_for_a_replay() {
+        let mut screen = screen();
+        let mut users = Terminal::new(Size::new(4, 40), Limits::default());
+        let mut show = |screen: &mut AttachedScreen| {
+            users.feed(screen.queue().pending());
+            let all = screen.queue().pending().len();
+            screen.queue().take(all);
+            users.snapshot().entries
+        };
+        let of = |name: &str, entries: &[(String, String)]| {
+            let found = entries.iter().find(|(other, _)| other == name);
+            found.expect("an entry").1.clone()
+        };
+        screen.begin_replay(ReplayPurpose::Attach, false);
+        screen.write(b"\x1b[H\x1b[J1\r\n2\r\n3\r\n\x1b[31m4");
+        let before = show(&mut screen);
+        for second in 3..6 {
+            screen.show_banner(Some(format!("no contact for {second} s")));
+            let shown = show(&mut screen);
+            assert!(of("main 0", &shown).contains(&format!("for {second} s")));
+            for same in ["main 1", "main 3", "cursor", "pen"] {
+                assert_eq!(of(same, &shown), of(same, &before), "{same}");
+            }
+            assert!(!screen.take_covered(), "it shows");
+        }
+        screen.show_banner(None);
+        assert!(screen.take_covered());
+        assert!(!screen.take_covered(), "once");
+        // Output may come before that is noticed, and the banner is to be shown still.
+        screen.show_banner(Some("no contact for 6 s".to_owned()));
+        show(&mut screen);
+        screen.write(b"x");
+        screen.show_banner(Some("no contact for 6 s".to_owned()));
+        assert!(!screen.take_covered());
+        show(&mut screen);
+        screen.show_banner(None);
+        assert!(screen.take_covered());
+        // A replay, and leaving, see to it themselves.
+        screen.show_banner(Some("no contact for 7 s".to_owned()));
+        screen.begin_replay(ReplayPurpose::Attach, true);
+        assert!(!screen.take_covered());
+        show(&mut screen);
+        screen.show_banner(Some("no contact for 8 s".to_owned()));
+        assert!(of("main 0", &show(&mut screen)).contains("no contact"));
+        let leave = screen.leave();
+        screen.queue().push(&leave, false);
+        assert!(!of("main 0", &show(&mut screen)).contains("no contact"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use psess_harness::{Process, Screen, Signal, Terminal, World, eventually, eventually_within};
 
-use crate::{LONG, attach, world};
+use crate::{LONG, attach, open_shell, world};
 
 /// Prints numbered lines as fast as it can, once it is told to.
 fn flood(world: &World, lines: u64) -> Terminal {
@@ -148,6 +148,26 @@ fn a_stopped_client_leaves_the_terminal_to_the_shell_that_started_it() {
     assert!(after.lines().count() < 5, "{} bytes came", after.len());
     terminal.type_keys("fg\r");
     wait_for_number(&terminal, LINES);
+}
+
+#[test]
+fn a_server_that_stands_still_is_told_of_when_somebody_types() {
+    let world = world();
+    let terminal = open_shell(&world, "build");
+    terminal.type_keys("echo before-$((1 + 1))\r");
+    terminal.wait_for_row("before-2");
+    let server = world.role("server").pop().expect("it runs");
+    server.signal(Signal::STOP);
+    terminal.type_keys("echo during-$((1 + 1))\r");
+    terminal.wait_for_text("psess: no contact for");
+    server.signal(Signal::CONT);
+    terminal.wait_for("all is as if nothing had been", |screen| {
+        let rows = screen.rows();
+        let has = |text: &str| rows.iter().any(|row| row == text);
+        (has("before-2") && has("during-2") && !screen.shows("psess:")).then_some(())
+    });
+    terminal.type_keys("echo after-$((1 + 1))\r");
+    terminal.wait_for_row("after-2");
 }
 
 #[test]

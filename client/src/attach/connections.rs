@@ -66,6 +66,10 @@ impl AttachedClient {
             self.recorder.handle_suspect(connection);
         }
         self.show_line(now);
+        if self.screen.take_covered() {
+            self.link.handle_disturbed(now);
+            return self.act(now);
+        }
         Ok(())
     }
 

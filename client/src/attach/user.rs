@@ -53,6 +53,8 @@ impl AttachedClient {
                     columns,
                 ))
             }
+            // What is for a while, and covers what comes, must go without a trace.
+            None if !self.screen.keeps_model() => None,
             None if self.reason.is_some() => self.reason.as_ref().map(|(_, text)| text.clone()),
             None if self.watching.poll_timeout().is_some() => {
                 self.watching.banner(&self.keys.detach_key().to_string())
@@ -63,7 +65,8 @@ impl AttachedClient {
             None => None,
         };
         let columns = usize::from(self.screen.size().columns.saturating_sub(1));
-        let line = line.or_else(|| self.warnings.banner(columns));
+        let keeps_model = self.screen.keeps_model();
+        let line = line.or_else(|| self.warnings.banner(columns).filter(|_| keeps_model));
         // The terminal is ssh's while that may ask: a line would take its cursor away.
         let line = line.filter(|_| !self.dials.ask_user());
         self.screen.show_banner(line);

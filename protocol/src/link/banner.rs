@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Dials, Link};
+use super::carrier::Carrier;
+use super::{Dials, Link, Reach};
 
 /// What the banner shows. How it is worded and drawn is the client's affair.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Link {
             (Some(_), Dials::Stopped(_)) | (_, Dials::Idle) => Trying::Waiting,
         };
         Some(Banner {
-            silence: now.saturating_duration_since(self.contact()),
+            silence: now.saturating_duration_since(self.silent_since()),
             trying,
             failure: self.dials.failure().map(str::to_owned),
             waiting_bytes: self.input.waiting(),
@@ -69,7 +70,7 @@ impl Link {
             return Some(self.contact().min(self.last_contact));
         }
         match (&self.carrier, self.lost) {
-            (Some(_), _) => self.watched_carrier()?.banner_at(&self.timing),
+            (Some(carrier), _) => carrier.banner_at(&self.timing),
             (None, Some(loss)) => Some(loss.since + self.timing.banner_closed),
             (None, None) => None,
         }
@@ -81,7 +82,16 @@ impl Link {
         if at > now {
             return Some(at);
         }
-        let silence = now.saturating_duration_since(self.contact());
-        Some(self.contact() + Duration::from_secs(silence.as_secs() + 1))
+        let since = self.silent_since();
+        let silence = now.saturating_duration_since(since);
+        Some(since + Duration::from_secs(silence.as_secs() + 1))
+    }
+
+    /// Since when nothing has come, though something was to. A server of this machine, which sends no
+    /// heartbeats, was not asked for hours, perhaps.
+    fn silent_since(&self) -> Instant {
+        let carrier = self.carrier.as_ref().filter(|_| self.reach == Reach::Local);
+        let owed = carrier.and_then(Carrier::owed_since);
+        owed.unwrap_or(self.contact())
     }
 }

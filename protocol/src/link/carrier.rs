@@ -23,6 +23,8 @@ pub(super) struct Carrier {
     pub(super) has_no_address: bool,
     /// Since when typed bytes that were sent here wait for their confirmation.
     input_since: Option<Instant>,
+    /// Since when keys that the pty got past this connection are without any sign of the server.
+    passed_since: Option<Instant>,
     /// Typed bytes that were sent then, up to here: their confirmation is timed.
     timed: Option<(InputOffset, Instant)>,
     /// What was sent before this has had its ping.
@@ -50,6 +52,7 @@ impl Carrier {
             suspect: false,
             has_no_address: false,
             input_since: None,
+            passed_since: None,
             timed: None,
             probed: InputOffset(0),
             shaken: false,
@@ -60,6 +63,7 @@ impl Carrier {
     /// Something came on this connection. Whether it was suspected until now.
     pub(super) fn handle_received(&mut self, now: Instant) -> bool {
         self.heartbeat.handle_received(now);
+        self.passed_since = None;
         self.shaken = false;
         !self.has_no_address && std::mem::take(&mut self.suspect)
     }
@@ -74,6 +78,11 @@ impl Carrier {
         self.handle_sent(now);
         self.input_since.get_or_insert(now);
         self.timed.get_or_insert((sent, now));
+    }
+
+    /// The pty got keys past this connection, which nobody will confirm.
+    pub(super) fn handle_passed(&mut self, now: Instant) {
+        self.passed_since.get_or_insert(now);
     }
 
     /// The server confirmed typed bytes. While the user types there are no pings, and this shows
@@ -119,23 +128,29 @@ impl Carrier {
     /// When typed bytes have been unanswered for so long that a ping is to tell whether the
     /// connection is slow or the program. Once for each byte, and not while a ping asks already.
     fn probe_at(&self, timing: &Timing, input: &InputQueue) -> Option<Instant> {
-        let since = self.input_since?.max(self.heartbeat.last_received());
+        let sent = self.input_since.filter(|_| self.probed < input.sent());
+        let since = earliest([sent, self.passed_since])?.max(self.heartbeat.last_received());
         let asks = self.heartbeat.unanswered_since().is_some();
-        (!asks && self.probed < input.sent()).then(|| since + timing.probe_after)
+        (!asks).then(|| since + timing.probe_after)
+    }
+
+    /// Since when keys are without an answer, or a sign.
+    fn keys_since(&self) -> Option<Instant> {
+        earliest([self.input_since, self.passed_since])
     }
 
     /// Since when an answer is owed; `None` while the peer may well be silent.
-    fn owed_since(&self) -> Option<Instant> {
+    pub(super) fn owed_since(&self) -> Option<Instant> {
         let ping = self.heartbeat.unanswered_since()?;
         let received = self.heartbeat.last_received();
         // Keys older than the last sign of life wait for the program, not for the connection.
-        let key = self.input_since.filter(|since| *since >= received);
+        let key = self.keys_since().filter(|since| *since >= received);
         Some(key.map_or(ping, |key| key.min(ping)).max(received))
     }
 
     /// When the user is told of the silence.
     pub(super) fn banner_at(&self, timing: &Timing) -> Option<Instant> {
-        let wait = match self.input_since {
+        let wait = match self.keys_since() {
             Some(_) => timing.banner_with_input,
             None => timing.banner,
         };

@@ -172,9 +172,6 @@ impl Link {
 
     /// Pings, suspects and buries the carrier.
     pub(super) fn check_carrier(&mut self, now: Instant) {
-        if self.reach == Reach::Local {
-            return;
-        }
         self.refresh_interval(now);
         let active = self.is_active(now);
         let Some(carrier) = &mut self.carrier else {
@@ -184,6 +181,9 @@ impl Link {
         if let Some(number) = carrier.poll_ping(now, &self.timing, &self.input) {
             self.actions
                 .push_back(Action::Send(generation, ClientMessage::Ping(number)));
+        }
+        if self.reach == Reach::Local {
+            return;
         }
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let suspect = is_due(carrier.suspect_at(&self.timing));

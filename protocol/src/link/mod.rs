@@ -111,7 +111,8 @@ pub struct LinkOptions {
 /// How the server is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// By a unix socket, which cannot die unnoticed: no heartbeat, no timers.
+    /// By a unix socket, which cannot die unnoticed: no heartbeat, and no timers but for a while
+    /// after a key, as a server may stand still.
     Local,
     /// By ssh or another byte pipe, which can.
     Remote,
@@ -291,11 +292,12 @@ impl Link {
             let active = self.is_active(now);
             let suspect = carrier.suspect_at(&self.timing);
             earliest([
-                carrier.ping_at(&self.timing, &self.input),
                 suspect.filter(|_| !carrier.suspect),
                 carrier.dead_at(&self.timing, active),
             ])
         });
+        let ping = self.carrier.as_ref();
+        let ping = ping.and_then(|carrier| carrier.ping_at(&self.timing, &self.input));
         let acknowledgement = self.carrier.as_ref();
         let acknowledgement =
             acknowledgement.and_then(|_| self.credit.poll_timeout(now, &self.timing));
@@ -303,6 +305,7 @@ impl Link {
             self.dials.deadline(),
             self.next_dial(now),
             carrier,
+            ping,
             acknowledgement,
             self.untold_typed,
             self.leaving,
@@ -363,6 +366,7 @@ impl Link {
         (carrier.generation == generation).then_some(carrier)
     }
 
+    /// The one that may be dead.
     fn watched_carrier(&self) -> Option<&Carrier> {
         let carrier = self.carrier.as_ref()?;
         (self.reach == Reach::Remote).then_some(carrier)

@@ -47,6 +47,9 @@ impl Link {
     pub fn handle_typed_past(&mut self, now: Instant, stops: bool) {
         self.last_typed = Some(now);
         self.last_kept = Some(now);
+        if let Some(carrier) = &mut self.carrier {
+            carrier.handle_passed(now);
+        }
         match stops {
             true => self.tell_typed(true),
             false => {

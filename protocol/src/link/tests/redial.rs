@@ -117,9 +117,10 @@ fn without_its_address_dials_of_the_old_network_are_not_waited_for_either() {
 #[test]
 fn a_local_link_has_no_timers_and_redials_a_server_that_restarts() {
     let mut bench = Bench::live(Reach::Local);
-    bench.typed(b"x");
     bench.actions();
     assert_eq!(bench.link.poll_timeout(bench.now), None);
+    bench.typed(b"x");
+    bench.actions();
     bench.closed(1, ClosedKind::Broken);
     assert!(bench.actions().contains(&dial(2)));
     bench.attach(2, true, 0);
