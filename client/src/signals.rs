@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[derive(Debug)]
 pub struct Signals {
     resized: Signal,
+    stopped: Signal,
     continued: Signal,
     hung_up: Signal,
     terminated: Signal,
@@ -21,6 +22,9 @@ pub struct Signals {
 pub enum Signalled {
     /// The terminal has another size.
     Resized,
+    /// The client is to stop: SIGTSTP, as other processes send it, or Ctrl-Z where the terminal is
+    /// not raw yet.
+    Stop,
     /// The client was stopped, and goes on.
     Continued,
     /// The client is to leave: by this signal.
@@ -28,13 +32,14 @@ pub enum Signalled {
 }
 
 impl Signals {
-    /// From now on none of them ends the process.
+    /// From now on none of them ends or stops the process.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             resized: signal(SignalKind::window_change())?,
+            stopped: signal(SignalKind::from_raw(libc::SIGTSTP))?,
             continued: signal(SignalKind::from_raw(libc::SIGCONT))?,
             hung_up: signal(SignalKind::hangup())?,
             terminated: signal(SignalKind::terminate())?,
@@ -48,6 +53,7 @@ impl Signals {
         tokio::select! {
             biased;
             _ = self.resized.recv() => Signalled::Resized,
+            _ = self.stopped.recv() => Signalled::Stop,
             _ = self.continued.recv() => Signalled::Continued,
             _ = self.hung_up.recv() => Signalled::Leave(libc::SIGHUP),
             _ = self.terminated.recv() => Signalled::Leave(libc::SIGTERM),

@@ -176,6 +176,28 @@ fn a_client_that_gets_term_or_hup_leaves_the_terminal_clean_and_tells_the_signal
     }
 }
 
+#[test]
+fn a_client_that_is_to_stop_leaves_the_terminal_clean_meanwhile() {
+    let world = world();
+    let mut terminal = open_messy(&world);
+    let client = terminal.process();
+    client.signal(Signal::TSTP);
+    eventually("the client stands still", || {
+        client
+            .status("State")
+            .filter(|state| state.starts_with('T'))
+    });
+    terminal.settle();
+    assert_left_clean(&terminal);
+    client.signal(Signal::CONT);
+    terminal.wait_for("the mess", |screen| {
+        (screen.shows("ready") && screen.modes_left().len() > 10).then_some(())
+    });
+    terminal.type_keys(b"\x1b[92;5u");
+    assert!(terminal.wait_exit().success());
+    assert_left_clean(&terminal);
+}
+
 fn open_messy(world: &World) -> Terminal {
     let terminal = world.open(["new", "messy", "--", "/bin/sh", "-c", MESSY]);
     terminal.wait_for("the mess", |screen| {

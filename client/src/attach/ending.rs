@@ -1,10 +1,12 @@
 //! How attaching ends: what is said, and the terminal given back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use psess_protocol::link::{ClosedKind, End};
+use rustix::process::Signal;
 
 use super::{AttachEnd, AttachedClient};
+use crate::terminal::RawTerminal;
 
 /// How long the user's terminal may take nothing at the end before what is left is dropped.
 const LAST_WRITE: Duration = Duration::from_secs(1);
@@ -43,14 +45,32 @@ impl AttachedClient {
             connection.flush();
             connection.take_back();
         }
+        self.give_terminal_back().await;
+    }
+
+    /// Has whoever sent the signal, or a shell, find the terminal as it was, stops, and takes it again
+    /// when that is over.
+    pub(super) async fn stop(&mut self, now: Instant) {
+        self.close_shortcut(now);
+        // First, as the server writes to a terminal that is raw.
+        let was_raw = self.raw.take().is_some();
+        self.give_terminal_back().await;
+        // Cannot fail: it is this process.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
+        if was_raw {
+            self.raw = RawTerminal::enter().ok();
+            self.link.handle_disturbed(Instant::now());
+        }
+    }
+
+    /// Leaves the terminal as it was found, if something was written there.
+    async fn give_terminal_back(&mut self) {
         let leave = self.screen.leave();
         self.screen.queue().push(&leave, false);
         while !self.screen.queue().is_empty() {
             let write = self.tty.shown.write(self.screen.queue().pending());
             match tokio::time::timeout(LAST_WRITE, write).await {
-                Ok(Ok(count @ 1..)) => {
-                    self.screen.queue().take(count);
-                }
+                Ok(Ok(count @ 1..)) => self.handle_written(count),
                 // The terminal is gone, or stopped by its user: nothing can be done about it.
                 Ok(Ok(_) | Err(_)) | Err(_) => break,
             }

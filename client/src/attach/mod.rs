@@ -293,7 +293,7 @@ impl AttachedClient {
                     if !matches!(result, Ok(1..))
                         && let Some(signalled) = at_once(self.signals.next()).await
                     {
-                        self.handle_signalled(now, signalled);
+                        self.handle_signalled(now, signalled).await;
                     }
                     self.handle_received(now, generation, result);
                 }
@@ -303,7 +303,7 @@ impl AttachedClient {
                 }
                 Wake::NetworkChanged => self.handle_network_changed(now),
                 Wake::FoundOut(cut) => self.handle_found_out(now, cut.as_deref()),
-                Wake::Signalled(signalled) => self.handle_signalled(now, signalled),
+                Wake::Signalled(signalled) => self.handle_signalled(now, signalled).await,
                 Wake::Timeout => self.handle_timeout(now).await,
             }
         }

@@ -185,10 +185,11 @@ impl AttachedClient {
         self.handle_resized(now);
     }
 
-    pub(super) fn handle_signalled(&mut self, now: Instant, signalled: Signalled) {
+    pub(super) async fn handle_signalled(&mut self, now: Instant, signalled: Signalled) {
         match signalled {
             Signalled::Leave(signal) => self.leave_by_itself(now, Left::BySignal(signal)),
             Signalled::Resized => self.handle_resized(now),
+            Signalled::Stop => self.stop(now).await,
             Signalled::Continued => self.handle_continued(now),
         }
     }
