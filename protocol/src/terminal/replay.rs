@@ -351,13 +351,15 @@ impl State {
             return;
         };
         self.go_to_cursor(painter, column);
-        if self.modes.insert && self.column_in_margins() {
-            painter.sequence(&[if cell.is_wide() { 2 } else { 1 }], "P");
-        }
-        painter.dip(cell);
         // Whatever the mode, it is the one in which the cell was printed.
         let mut text = String::new();
         self.append_text(cell, &mut text);
+        if self.modes.insert && self.column_in_margins() {
+            // Only the first character of a cluster is inserted: one that grows overwrites.
+            let inserted = text.chars().next().map_or(1, width::width);
+            painter.sequence(&[u16::from(inserted)], "P");
+        }
+        painter.dip(cell);
         painter.out.extend_from_slice(text.as_bytes());
     }
 

@@ -45,6 +45,32 @@ fn a_replay_at_every_byte_and_the_rest_equal_the_whole() {
     }
 }
 
+/// As Ghostty, Contour and xterm.js do it: insert mode makes room for the first character only.
+#[test]
+fn a_cluster_that_grows_in_insert_mode_overwrites_and_is_replayed_so() {
+    let whole = fed(
+        Size::new(4, 10),
+        "abcd\x1b[2G\x1b[4h\x1b[?2027h🇩🇪".as_bytes(),
+    );
+    // U+0001 tells that mode 2027 put the cluster together.
+    let row = ("main 0".into(), "a🇩🇪\u{1}cd".into());
+    assert!(whole.snapshot().entries.contains(&row));
+    for cluster in ["🇩🇪", "❤\u{fe0f}", "e\u{301}", "👍🏽", "한"] {
+        for before in [
+            "  \x1b[Z",
+            "abcdefghij\x1b[4G",
+            "abcdefghij\x1b[9G",
+            "abcdefghij\x1b[?69h\x1b[3;6s\x1b[1;5H",
+            "日本語\x1b[G",
+        ] {
+            for after in ["", "x", "\x1b[2b"] {
+                let script = format!("\x1b[4h\x1b[?2027h{before}{cluster}{after}");
+                check_every_cut(Size::new(4, 10), script.as_bytes());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_replay_has_as_many_lines_of_history_as_asked_for() {
     // Far more than one block; every seventh is wrapped, some across two blocks.
