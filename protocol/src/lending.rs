@@ -30,7 +30,7 @@ pub const PASS: u64 = 8;
 pub struct Ring {
     /// Where it begins, in bytes.
     pub start: u64,
-    /// Its length in bytes.
+    /// Its length in bytes; or, to know what was [`written`](Self::written), one that divides it.
     pub length: u64,
 }
 
@@ -91,6 +91,15 @@ mod tests {
                 let (noted, end) = (Offset(noted), Offset(noted + written));
                 assert_eq!(ring.written(noted, ring.place(end)), end);
             }
+        }
+        // In a ring four times as long.
+        let long = Ring {
+            length: 4000,
+            ..ring
+        };
+        for end in [2990, 3000, 3989, 4000, 4001, 7999].map(Offset) {
+            let noted = Offset(end.0 - 990);
+            assert_eq!(ring.written(noted, long.place(end)), end);
         }
         // At the very end of the ring, before it begins anew.
         assert_eq!(ring.written(Offset(2990), 5096), Offset(3000));

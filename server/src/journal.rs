@@ -14,11 +14,10 @@
 //! The file is sparse: only what was written takes memory. The keeper never looks inside.
 
 use std::io;
-use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use psess_descriptor::mapping::{Mapping, RingMapping};
+use psess_descriptor::mapping::Mapping;
 use psess_protocol::identity::ClientId;
 use psess_protocol::lending::Ring;
 use psess_protocol::offset::{InputOffset, Offset};
@@ -29,15 +28,16 @@ use rustix::io::{pread, pwrite};
 
 use crate::input_queue::InputQueue;
 use crate::journal_error::JournalError;
-use crate::journal_header::{HEADER_BYTES, MAGIC, Slot, VERSION, header};
+use crate::journal_header::{HEADER_BYTES, MAGIC, OLD_VERSION, Slot, VERSION, header};
 use crate::keeper::Predecessor;
-use crate::output_log::{OutputLog, RING_BYTES};
+use crate::output_log::{self, OutputLog};
 
 /// Most bytes of a checkpoint: a larger replay is written with less history.
 pub(crate) const MAX_CHECKPOINT_BYTES: usize = MAX_HISTORY_BYTES;
 
 /// Bytes of the whole file, as the keeper is asked to make it; sparse.
-pub const JOURNAL_BYTES: u64 = HEADER_BYTES + RING_BYTES as u64 + 2 * MAX_CHECKPOINT_BYTES as u64;
+pub const JOURNAL_BYTES: u64 =
+    HEADER_BYTES + output_log::LONG_RING_BYTES as u64 + 2 * MAX_CHECKPOINT_BYTES as u64;
 
 /// A session's journal.
 #[derive(Debug)]
@@ -96,22 +96,24 @@ impl Journal {
         ) {
             (0, 0) => {
                 header.version.store(VERSION, Ordering::Relaxed);
+                let length = output_log::SHORT_RING_BYTES as u64;
+                header.log_length.store(length, Ordering::Relaxed);
                 header.magic.store(MAGIC, Ordering::Release);
                 true
             }
             (MAGIC, VERSION) => false,
+            (MAGIC, OLD_VERSION) => {
+                // An older server is not to read a ring that is short from now on.
+                header.version.store(VERSION, Ordering::Release);
+                false
+            }
             (magic, version) => {
                 return Err(JournalError::Unreadable(format!(
                     "not a journal of version {VERSION}: magic {magic:#x}, version {version}"
                 )));
             }
         };
-        // SAFETY: the keeper, which holds the file as well, never writes to it, and gives it to one
-        // server at a time; clients get it to read (`open_log`). The holes that we make ourselves, with
-        // what they held gone, take `&mut self`. What we write to one half nobody looks for in the
-        // other before more was read from the pty.
-        let ring = unsafe { RingMapping::new(file.as_fd(), HEADER_BYTES, RING_BYTES)? };
-        let log = OutputLog::recover(ring, header)?;
+        let log = OutputLog::recover(file.as_fd(), header)?;
         let input = InputQueue::recover(input, header)?;
         let mut journal = Self {
             file,
@@ -179,19 +181,22 @@ impl Journal {
         ))
     }
 
-    /// The file with the log's ring, opened anew, so that its offset is its own; and where in it
-    /// the ring lies.
+    /// The file with the log's ring, opened anew, so that its offset is its own.
     ///
     /// # Errors
     /// When it cannot be opened: there is no /proc, say.
-    pub(crate) fn open_log(&self) -> io::Result<(OwnedFd, Ring)> {
+    pub(crate) fn open_log(&self) -> io::Result<OwnedFd> {
         let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let ring = Ring {
+        Ok(file)
+    }
+
+    /// Where in that file the log's ring lies, until there is more to read or it is tidied.
+    pub(crate) fn ring(&self) -> Ring {
+        Ring {
             start: HEADER_BYTES,
-            length: RING_BYTES as u64,
-        };
-        Ok((file, ring))
+            length: self.log.length() as u64,
+        }
     }
 
     /// Memory that its files take now, in bytes.
@@ -207,8 +212,12 @@ impl Journal {
 
     /// A place for the next read from the pty: see `OutputLog::spare`.
     pub fn log_spare(&mut self) -> &mut [u8] {
-        if self.log.is_full() {
-            self.trim_log(self.log.start());
+        if self.log.overflow().is_some() {
+            // Where it cannot, or is long, the oldest goes.
+            let _ = self.log.grow(self.file.as_fd(), header(&self.header));
+            if let Some(rest) = self.log.overflow() {
+                self.trim_log(rest);
+            }
         }
         self.log.spare(header(&self.header))
     }
@@ -218,21 +227,21 @@ impl Journal {
         self.log.commit(bytes, header(&self.header));
     }
 
-    /// Forgets output before `offset`, and gives its memory back.
+    /// Forgets output before `offset`: see `OutputLog::trim`.
     pub fn trim_log(&mut self, offset: Offset) {
-        if let Some(freed) = self.log.trim(offset, header(&self.header)) {
-            self.give_back_log(freed);
-        }
+        self.log.trim(offset, header(&self.header));
     }
 
     /// Forgets all output, of which no more is expected, and gives its memory back. What the
     /// program prints all the same is kept from here on.
     pub fn clear_log(&mut self) {
-        let freed = self.log.clear(header(&self.header));
-        self.give_back_log(freed);
+        self.log.clear(header(&self.header));
+        self.tidy_log();
     }
 
-    fn give_back_log(&mut self, freed: [Range<usize>; 2]) {
+    /// Gives the memory of forgotten output back: see `OutputLog`.
+    pub(crate) fn tidy_log(&mut self) {
+        let freed = self.log.tidy(self.file.as_fd(), header(&self.header));
         for range in freed.into_iter().filter(|range| !range.is_empty()) {
             self.give_back(HEADER_BYTES + range.start as u64, range.len() as u64);
         }
@@ -413,5 +422,5 @@ impl Journal {
 }
 
 fn slot_place(index: usize) -> u64 {
-    HEADER_BYTES + RING_BYTES as u64 + (index * MAX_CHECKPOINT_BYTES) as u64
+    HEADER_BYTES + output_log::LONG_RING_BYTES as u64 + (index * MAX_CHECKPOINT_BYTES) as u64
 }

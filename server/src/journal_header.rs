@@ -10,7 +10,10 @@ use psess_protocol::identity::ClientId;
 use psess_protocol::offset::InputOffset;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"psessjnl");
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+
+/// The one before had no length of the log's ring.
+pub(crate) const OLD_VERSION: u32 = 1;
 
 /// Bytes of the header, a page.
 pub(crate) const HEADER_BYTES: u64 = 4096;
@@ -36,6 +39,8 @@ pub(crate) struct Header {
     pub(crate) input_end: AtomicU64,
     pub(crate) append: Append,
     pub(crate) clients: [ClientSlot; CLIENT_SLOTS],
+    /// Bytes of the output log's ring; 0: it is a long one.
+    pub(crate) log_length: AtomicU64,
 }
 
 /// Clients whose input offset is remembered; the one longest unused goes first.

@@ -16,6 +16,8 @@ use rustix::io::{Errno, pwrite};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use rustix::termios::{OutputModes, isatty, tcgetattr};
 
+use crate::output_log;
+
 /// A position is noted at least each so many bytes: a small part of the ring.
 const NOTED_EACH: u64 = 1 << 20;
 
@@ -91,7 +93,7 @@ impl LentTerminal {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(&files));
-        let ring = ring.encode();
+        let ring = told(ring).encode();
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         sendmsg(
             lent.progress.as_fd(),
@@ -112,8 +114,8 @@ impl LentTerminal {
         self.is_blocked = false;
     }
 
-    /// Writes the output from `position` on, at most `length` bytes of it, which the log has:
-    /// as much as the terminal takes, when that is something.
+    /// Writes the output from `position` on, at most `length` bytes of it, which the log has, in its
+    /// `ring` of now: as much as the terminal takes, when that is something.
     ///
     /// # Errors
     /// When the client took the terminal back, or a shell took it from the client, or it is gone or
@@ -121,17 +123,19 @@ impl LentTerminal {
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
+        ring: Ring,
         position: Offset,
         length: usize,
     ) -> Poll<io::Result<usize>> {
-        let in_ring = position.0 % self.ring.length;
+        let in_ring = position.0 % ring.length;
         // Where the ring begins again the file's offset is at its end.
-        if position != self.position || in_ring == 0 {
+        if position != self.position || ring != self.ring || in_ring == 0 {
+            self.ring = ring;
             self.move_to(position)?;
         } else if position.bytes_since(self.noted) >= NOTED_EACH {
             self.note(position)?;
         }
-        let before_end = (self.ring.length - in_ring).min(CHUNK as u64);
+        let before_end = (ring.length - in_ring).min(CHUNK as u64);
         let count = length.min(before_end as usize);
         let (log, progress) = (&self.log, &self.progress);
         let written = self
@@ -181,6 +185,15 @@ impl LentTerminal {
 impl Drop for LentTerminal {
     fn drop(&mut self) {
         self.let_pass(false);
+    }
+}
+
+/// The ring of which a client is told: the one that the log has or gets is as long, or a multiple of it,
+/// which is the same to [`Ring::written`].
+fn told(ring: Ring) -> Ring {
+    Ring {
+        length: output_log::SHORT_RING_BYTES as u64,
+        ..ring
     }
 }
 

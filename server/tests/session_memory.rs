@@ -156,11 +156,14 @@ fn what_was_kept_for_a_lost_client_is_given_back_when_the_program_is_silent() {
     session.handle_closed(now, CONNECTION);
     print(&mut session, now, 40 * MIB);
     assert!(log(&session) > RING - 2 * MIB, "{}", log(&session));
-    let due = session.poll_timeout().expect("it is held for so long");
-    session.handle_timeout(due - Duration::from_millis(1));
+    let released = now + Duration::from_secs(60);
+    session.handle_timeout(released - Duration::from_millis(1));
     assert!(log(&session) > RING - 2 * MIB, "{}", log(&session));
-    session.handle_timeout(due);
+    assert_eq!(session.poll_timeout(), Some(released));
+    session.handle_timeout(released);
     assert!(log(&session) <= USUAL, "{}", log(&session));
+    let tidied = session.poll_timeout().expect("memory is to be given back");
+    session.handle_timeout(tidied);
     assert!(session.usage().journal <= USUAL + 2 * MIB);
     assert_eq!(
         session.poll_timeout(),

@@ -10,13 +10,18 @@ use crate::{LONG, attach, open_shell, world};
 
 /// Prints numbered lines as fast as it can, once it is told to.
 fn flood(world: &World, lines: u64) -> Terminal {
-    let script = format!("read go; seq 1 {lines}; read end");
-    let terminal = world.open(["new", "flood", "--", "sh", "-c", &script]);
+    let terminal = run_script(world, &format!("read go; seq 1 {lines}; read end"));
+    terminal.type_keys("go\r");
+    terminal
+}
+
+/// Runs a script of a shell, in a session that has its terminal's size by now.
+fn run_script(world: &World, script: &str) -> Terminal {
+    let terminal = world.open(["new", "flood", "--", "sh", "-c", script]);
     terminal.settle();
     eventually("its size is the session's", || {
         world.succeed(["list"]).contains("flood").then_some(())
     });
-    terminal.type_keys("go\r");
     terminal
 }
 
@@ -72,6 +77,39 @@ fn a_server_that_is_killed_while_it_writes_costs_no_byte() {
         .find(|(number, line)| **number != *line);
     assert_eq!(wrong, None, "a line and what it should be");
     assert_eq!(numbers.len() as u64, LINES);
+}
+
+#[test]
+fn a_terminal_that_stands_still_for_long_misses_nothing() {
+    const STALLED: u64 = 2_500_000;
+    const LINES: u64 = 2_700_000;
+    for is_killed in [false, true] {
+        let world = world();
+        let printed = world.path("printed");
+        let after = STALLED + 1;
+        let script = format!(
+            "read go; seq 1 {STALLED}; : > {}; read go; seq {after} {LINES}; read end",
+            printed.display()
+        );
+        let terminal = run_script(&world, &script);
+        terminal.type_keys("go\r");
+        wait_for_number(&terminal, 100_000);
+        terminal.stall(true);
+        eventually_within(LONG, "all is printed", || printed.exists().then_some(()));
+        // It has more to keep for the terminal than for itself.
+        let server = eventually("a server runs", || world.role("server").pop());
+        if is_killed {
+            server.kill();
+        }
+        terminal.stall(false);
+        wait_for_number(&terminal, STALLED);
+        terminal.settle();
+        terminal.type_keys("go\r");
+        wait_for_number(&terminal, LINES);
+        let numbers = numbers(&terminal);
+        let expected = (1..=LINES).collect::<Vec<_>>();
+        assert!(numbers == expected, "{} lines came", numbers.len());
+    }
 }
 
 #[test]

@@ -10,13 +10,17 @@ use super::attachment::Direct;
 use super::{ConnectionId, Session};
 
 impl Session {
-    /// The log's file for a terminal that a connection lends, opened anew, and where its ring lies
-    /// in it.
+    /// The log's file for a terminal that a connection lends, opened anew.
     ///
     /// # Errors
     /// As `Journal::open_log`.
-    pub(crate) fn open_log(&self) -> io::Result<(OwnedFd, Ring)> {
+    pub(crate) fn open_log(&self) -> io::Result<OwnedFd> {
         self.journal.open_log()
+    }
+
+    /// Where in it the log's ring lies now.
+    pub(crate) fn ring(&self) -> Ring {
+        self.journal.ring()
     }
 
     /// Whether a connection's terminal is lent to us.

@@ -97,6 +97,11 @@ pub struct Session {
     /// Servers died of it, though not enough of them to set it aside.
     on_probation: bool,
     recovered: Instant,
+    /// Where the log began, and since when.
+    log_start: Offset,
+    trimmed: Instant,
+    /// When the log needed all of its ring last, if that is long.
+    crowded: Instant,
 }
 
 impl Session {
@@ -141,6 +146,9 @@ impl Session {
             set_aside: false,
             on_probation: false,
             recovered: now,
+            log_start: Offset(0),
+            trimmed: now,
+            crowded: now,
         };
         session.recover(limits, predecessor);
         session
@@ -319,6 +327,7 @@ impl Session {
             .chain(self.first_client_due())
             .chain(self.shadow.due())
             .chain(self.shadow.pack_due())
+            .chain(self.tidy_due())
             .min()
     }
 

@@ -145,7 +145,7 @@ impl Client {
             lent.unblock();
             return Poll::Ready(false);
         };
-        match ready!(lent.poll_write(cx, position, length)) {
+        match ready!(lent.poll_write(cx, session.ring(), position, length)) {
             Ok(written) => session.handle_direct(connection, written),
             // What is wrong with it, the client will see as well.
             Err(error) => {
@@ -222,9 +222,9 @@ impl SessionTask {
     /// Takes a terminal, and lends the pty in return to a client that `types`. Without a terminal,
     /// the client writes all there is.
     pub(super) fn borrow(&self, loan: Loan, types: bool) -> Option<LentTerminal> {
-        let (log, ring) = self.session.open_log().ok()?;
+        let log = self.session.open_log().ok()?;
         let pty = types.then(|| self.pty.as_fd());
-        LentTerminal::new(loan, log, ring, pty).ok()
+        LentTerminal::new(loan, log, self.session.ring(), pty).ok()
     }
 
     /// Tells each client whether its keys may pass us by.

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use psess_protocol::identity::SessionId;
 use psess_protocol::message::{ClientMessage, FailureKind, ServerMessage, SessionSummary, Target};
 use psess_protocol::offset::InputOffset;
-use psess_server::journal::JOURNAL_BYTES;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use super::program::Program;
@@ -14,12 +13,16 @@ use super::wire::{Sent, Wire};
 use super::world::{PATIENCE, World};
 use crate::attach;
 
+/// Bytes of address space that a journal takes while no client lags: a ring, twice.
+const JOURNAL: u64 = 32 << 20;
+
 pub(crate) fn a_session_for_which_there_is_no_memory_is_refused_and_costs_no_other() {
     // In KiB.
-    let world = World::limited("-v 600000", |_| {});
+    let world = World::limited("-v 200000", |_| {});
     let mut started = Vec::new();
     let failure = loop {
-        let name = format!("s{}", started.len());
+        // In the order in which they are listed.
+        let name = format!("s{:03}", started.len());
         match world.try_start(&name, Program::Echo) {
             (id, ServerMessage::Created(_)) => started.push(id),
             (_, ServerMessage::Failed(failure)) => break failure,
@@ -66,7 +69,7 @@ pub(crate) fn sessions_for_which_a_server_has_no_memory_wait_until_there_is() {
     let keeper = Pid::from_raw(world.keeper().cast_signed());
     let server = world.server().expect("it has sessions");
     // Its successor inherits the limit: two journals and a half have no room.
-    let limit = address_space(server) - 5 * JOURNAL_BYTES / 2;
+    let limit = address_space(server) - 5 * JOURNAL / 2;
     set_limit(keeper, Some(limit));
     world.kill_server();
     let mut listed = Vec::new();
