@@ -193,8 +193,7 @@ impl Conversation {
             | Capability::Lending
             | Capability::Renaming
             | Capability::Typing
-            | Capability::DetachCommand
-            | Capability::HistorySince => "run 'psess server restart'",
+            | Capability::DetachCommand => "run 'psess server restart'",
         };
         let words = format!(
             "the server is older (psess {}) and cannot {missing}: upgrade psess there, then {replace}",

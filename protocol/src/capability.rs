@@ -25,8 +25,6 @@ pub enum Capability {
     Typing = 7,
     /// Knows [`DetachReason::ByCommand`](crate::message::DetachReason::ByCommand).
     DetachCommand = 8,
-    /// Knows [`History::Since`](crate::message::History::Since).
-    HistorySince = 9,
 }
 
 /// Not a capability: only a client's hello has it. A client that is sent it hears itself.
@@ -42,8 +40,7 @@ impl Capability {
         | Self::Lending.bit()
         | Self::Renaming.bit()
         | Self::Typing.bit()
-        | Self::DetachCommand.bit()
-        | Self::HistorySince.bit();
+        | Self::DetachCommand.bit();
 
     /// Its bit in a hello.
     #[must_use]
@@ -65,7 +62,6 @@ impl fmt::Display for Capability {
             Self::Renaming => "tell that a session was renamed",
             Self::Typing => "type straight into a session",
             Self::DetachCommand => "tell that a command detached a client",
-            Self::HistorySince => "show the history from an offset on",
         })
     }
 }

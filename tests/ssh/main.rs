@@ -6,7 +6,6 @@ mod control_master;
 mod failures;
 mod questions;
 mod resume;
-mod scrollback;
 mod typed_ahead;
 mod ways;
 

@@ -10,7 +10,6 @@ use psess_protocol::terminal::{Limits, Terminal};
 
 use super::attachment::Attachment;
 use super::draft::Draft;
-use super::milestone::Milestone;
 use super::shadow::{Next, Shadow};
 use super::{ConnectionId, Session};
 use crate::input_queue::NO_CLIENT;
@@ -125,7 +124,7 @@ impl Session {
             return;
         }
         let position = self.shadow.position();
-        let fed = self.shadow.fed_bytes();
+        let (fed, _) = self.shadow.counts();
         self.shadow.catch_up(&self.journal.log);
         self.pass_milestone();
         for query in self.shadow.terminal_mut().take_queries() {
@@ -162,16 +161,8 @@ impl Session {
     }
 
     fn pass_milestone(&mut self) {
-        self.milestones.pass(self.milestone());
-    }
-
-    /// Where the model is.
-    pub(super) fn milestone(&self) -> Milestone {
-        Milestone {
-            offset: self.shadow.position(),
-            size: self.shadow.size(),
-            lines: self.shadow.whole_scrolled_lines(),
-        }
+        let (_, scrolled) = self.shadow.counts();
+        self.milestones.pass(self.shadow.position(), scrolled);
     }
 
     /// Whether a client is to be sent what only the terminal model knows.
