@@ -75,12 +75,14 @@ impl AttachedClient {
 
     fn dial(&mut self, generation: Generation, interactive: bool) {
         let is_first = self.link.session().is_none();
-        let may_ask = interactive && !self.transport.is_local();
-        if may_ask && let Some(raw) = self.raw.take() {
-            // ssh asks its questions on an ordinary terminal.
-            self.screen.lend();
+        if interactive && let Some(raw) = self.raw.take() {
+            // ssh asks its questions on an ordinary terminal; what that shows is drawn anew
+            // afterwards.
+            let leave = self.screen.leave();
+            self.screen.queue().push(&leave, false);
             self.write_to_terminal();
             drop(raw);
+            self.link.handle_disturbed(Instant::now());
         }
         let kind = Dial {
             interactive,
@@ -108,7 +110,6 @@ impl AttachedClient {
         if self.raw.is_none() && (result.is_ok() || self.link.session().is_some()) {
             let raw = RawTerminal::enter().context("cannot put the terminal into raw mode")?;
             self.raw = Some(raw);
-            self.screen.take_back();
         }
         match result {
             Ok(dialled) => {

@@ -284,13 +284,6 @@ impl Terminal {
         self.state.leave()
     }
 
-    /// The same for a program that has the terminal for a while: in its lower half, which is blank
-    /// then, and scrolls by itself. A replay without history puts everything back.
-    #[must_use]
-    pub fn lend(&self) -> Vec<u8> {
-        self.state.lend()
-    }
-
     /// All of the state, for comparing and for looking at.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
