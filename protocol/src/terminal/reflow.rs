@@ -105,7 +105,8 @@ impl State {
         let mut added = list.len() - before;
         while list.len() > wanted {
             let row = list.pop_front().expect("there are more than wanted");
-            self.history.push(&row, continues_wide(list), &self.content);
+            self.history
+                .push_back_in(&row, continues_wide(list), &self.content);
             added -= 1;
         }
         added
@@ -175,7 +176,7 @@ impl State {
         while rows.len() > kept && cursor_row > 0 {
             let row = rows.pop_front().expect("there are rows");
             self.history
-                .push(&row, continues_wide(&rows), &self.content);
+                .push_back_in(&row, continues_wide(&rows), &self.content);
             cursor_row -= 1;
         }
         let filled = if was_full { wanted } else { end.min(wanted) };
