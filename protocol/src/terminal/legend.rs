@@ -130,8 +130,7 @@ impl<'a> Iterator for Pieces<'a> {
         loop {
             let first = *self.rest.first()?;
             if first >= 0x20 {
-                let length = self.rest.iter().position(|byte| *byte < 0x20);
-                let (text, rest) = self.rest.split_at(length.unwrap_or(self.rest.len()));
+                let (text, rest) = self.rest.split_at(text_length(self.rest));
                 self.rest = rest;
                 let text = std::str::from_utf8(text);
                 return Some(Piece::Text(
@@ -164,4 +163,14 @@ impl<'a> Iterator for Pieces<'a> {
             }
         }
     }
+}
+
+/// How many bytes are before the first code.
+fn text_length(bytes: &[u8]) -> usize {
+    // Looked at many bytes at a time.
+    let chunks = bytes.chunks_exact(32);
+    let is_text = |chunk: &&[u8]| chunk.iter().fold(true, |all, byte| all & (*byte >= 0x20));
+    let length = 32 * chunks.take_while(is_text).count();
+    let rest = bytes[length..].iter().position(|byte| *byte < 0x20);
+    rest.map_or(bytes.len(), |rest| length + rest)
 }

@@ -124,8 +124,9 @@ impl State {
         let was_full = end == old.len();
         let had_history = !self.history.is_empty();
         let mut lines: Vec<Line> = Vec::new();
+        // As many rows as may be missing: a long line takes time to be gone through.
         if old[0].continuation
-            && let Some(line) = self.pop_rows(size.columns, 1)
+            && let Some(line) = self.pop_rows(size.columns, size.rows.into())
         {
             lines.push(line);
         }
