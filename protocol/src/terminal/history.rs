@@ -175,39 +175,35 @@ impl History {
             self.skipped += 1;
             self.lines = self.lines.saturating_sub(1);
             // A line that goes on in the next block ends there, and is counted there.
-            if self.closed.front().is_some_and(|block| {
+            while self.closed.front().is_some_and(|block| {
                 let whole = block.lines() + usize::from(!block.is_ended());
                 self.skipped >= whole
             }) {
-                self.skipped -= self.drop_block();
+                self.drop_block();
             }
         }
         while self.plain_bytes > self.limit_bytes && !self.closed.is_empty() {
-            self.drop_block_with_lines();
+            self.drop_block();
         }
         // What can be packed is not dropped yet.
         while self.bytes() > self.share_bytes && !self.closed.is_empty() {
             if self.can_pack() {
                 self.pack();
             } else {
-                self.drop_block_with_lines();
+                self.drop_block();
             }
         }
     }
 
-    fn drop_block_with_lines(&mut self) {
-        let lines = self.drop_block();
-        self.lines -= lines - self.skipped.min(lines);
-        self.skipped = self.skipped.saturating_sub(lines);
-    }
-
-    /// Drops the oldest block; gives how many line ends it had.
-    fn drop_block(&mut self) -> usize {
+    /// Drops the oldest block.
+    fn drop_block(&mut self) {
         let block = self.closed.pop_front().expect("there is one");
         self.packed = self.packed.saturating_sub(1);
         self.plain_bytes -= block.plain_size();
         self.saved_bytes -= block.saved_bytes();
-        block.lines()
+        let skipped = self.skipped.min(block.lines());
+        self.skipped -= skipped;
+        self.lines -= block.lines() - skipped;
     }
 
     /// Whether [`History::pack`] has something to do.

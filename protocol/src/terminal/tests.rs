@@ -336,6 +336,22 @@ fn lines_of_several_rows_give_their_memory_back() {
 }
 
 #[test]
+fn lines_in_several_blocks_give_their_memory_back() {
+    let limits = Limits {
+        history_lines: 3,
+        history_bytes: 64 << 20,
+    };
+    let mut terminal = Terminal::new(Size::new(5, 20), limits);
+    for line in 0..40 {
+        terminal.feed(format!("{line}{}\r\n", "x".repeat(200_000)).as_bytes());
+        // What is left of the one before the third last is in one block.
+        assert!(terminal.history_bytes() < 3 * 200_000 + (33 << 10));
+    }
+    assert_eq!(terminal.history_lines(), 3);
+    assert!(terminal.history_bytes() > 3 * 199_000);
+}
+
+#[test]
 fn a_wide_character_that_finds_no_room_in_a_row_continues_it_wherever_its_text_ends() {
     let texts = ["\t漢", "a\t漢", "12345678漢", "12345678\x1b[46m\x1b[K漢"];
     let cases = ["", "\x1b[45m", "\x1b[46m \x1b[m"].map(|pen| texts.map(|text| (pen, text)));
