@@ -43,11 +43,16 @@ impl Writer {
         self.link = 0;
     }
 
-    /// Forgets what the terminal's numbers were; style and link are stated again.
-    pub(super) fn forget_numbers(&mut self) {
-        self.style_numbers.clear();
+    /// Style and link are stated again before what comes next.
+    pub(super) fn restate(&mut self) {
         self.style = u16::MAX;
         self.link = u16::MAX;
+    }
+
+    /// Forgets what the terminal's numbers were.
+    pub(super) fn forget_numbers(&mut self) {
+        self.style_numbers.clear();
+        self.restate();
     }
 
     /// Adds a row; `wide_next`: the next one continues it with a wide character.

@@ -1,7 +1,7 @@
 //! A block of history that is full: it is only read from then on, and may be packed.
 
 use super::block::Block;
-use super::legend::{Legend, Piece};
+use super::legend::Legend;
 use super::packed::Packed;
 
 /// Some lines that nothing is added to.
@@ -92,13 +92,8 @@ impl ClosedBlock {
         self.is_ended
     }
 
-    /// Gives `visit` the pieces behind the first `skip` lines; `unpacked` is any buffer.
-    pub(super) fn visit(
-        &self,
-        skip: usize,
-        unpacked: &mut Vec<u8>,
-        visit: &mut dyn FnMut(Piece<'_>),
-    ) {
+    /// Its bytes, and what the numbers in them stand for; `unpacked` is any buffer.
+    pub(super) fn read<'a>(&'a self, unpacked: &'a mut Vec<u8>) -> (&'a [u8], &'a Legend) {
         let bytes = match &self.text {
             Text::Plain(bytes) => bytes,
             Text::Packed(packed) => {
@@ -106,7 +101,7 @@ impl ClosedBlock {
                 unpacked
             }
         };
-        self.legend.visit_lines(bytes, skip, visit);
+        (bytes, &self.legend)
     }
 }
 

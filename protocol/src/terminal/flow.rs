@@ -46,6 +46,13 @@ impl State {
         }
     }
 
+    /// The first row of the main screen continues only a line that has no end.
+    pub(super) fn detach_from_history(&mut self) {
+        if !self.history.is_open() {
+            self.main.detach(0);
+        }
+    }
+
     /// The column that wrapped text goes on at.
     pub(super) fn left_edge(&self) -> u16 {
         if self.cursor.column >= self.margins.left {
@@ -98,7 +105,7 @@ impl State {
 
     /// Whether there is a row before the cursor's, on the screen or in the history.
     fn continues_something(&self) -> bool {
-        self.cursor.row > 0 || (self.alternate.is_none() && !self.history.is_empty())
+        self.cursor.row > 0 || (self.alternate.is_none() && self.history.is_open())
     }
 
     /// IND: down one row, scrolling at the margin.

@@ -12,8 +12,9 @@ use super::block::{Block, Writer};
 use super::closed_block::ClosedBlock;
 use super::code;
 use super::content::Content;
-use super::legend::Piece;
+use super::legend::{Legend, Piece};
 use super::row::Row;
+use super::row_starts::RowStarts;
 
 /// A block is closed once it is this long.
 const BLOCK_BYTES: usize = 32 << 10;
@@ -48,6 +49,8 @@ pub(super) struct History {
     open: bool,
     /// Its last row ends one column short, for a wide character.
     short: bool,
+    /// It was written at another width: blocks end where now none of its rows does.
+    ragged: bool,
     writer: Writer,
 }
 
@@ -71,6 +74,7 @@ impl History {
             ended: 0,
             open: false,
             short: false,
+            ragged: false,
             writer: Writer::default(),
         }
     }
@@ -117,6 +121,7 @@ impl History {
         self.plain_bytes = 0;
         self.saved_bytes = 0;
         self.open = false;
+        self.ragged = false;
         self.writer = Writer::default();
     }
 
@@ -158,6 +163,7 @@ impl History {
         self.lines += 1;
         self.ended += 1;
         self.open = false;
+        self.ragged = false;
         self.writer.begin_line();
     }
 
@@ -166,7 +172,7 @@ impl History {
         self.writer = Writer::default();
         if self.open {
             // The line goes on in the style that it had in the block before.
-            self.writer.forget_numbers();
+            self.writer.restate();
         }
     }
 
@@ -204,6 +210,11 @@ impl History {
         let skipped = self.skipped.min(block.lines());
         self.skipped -= skipped;
         self.lines -= block.lines() - skipped;
+        // The only line lost its beginning: what is left, wrapped from there, would not end where the
+        // screen goes on with it.
+        if self.ragged && !block.is_ended() && self.lines + self.skipped == 0 {
+            self.end_line();
+        }
     }
 
     /// Whether [`History::pack`] has something to do.
@@ -239,7 +250,8 @@ impl History {
                 skip -= block.lines();
                 continue;
             }
-            block.visit(std::mem::take(&mut skip), &mut unpacked, visit);
+            let (bytes, legend) = block.read(&mut unpacked);
+            legend.visit_lines(bytes, std::mem::take(&mut skip), visit);
         }
         if let Some(block) = &self.newest
             && skip <= block.lines
@@ -258,52 +270,109 @@ impl History {
         self.open
     }
 
-    /// Takes back a row that [`History::pop_line`] gave: nothing new scrolled.
+    /// Takes back a row that [`History::pop_rows`] gave: nothing new scrolled.
     pub(super) fn push_back_in(&mut self, row: &Row, wide_next: bool, content: &Content) {
         self.push(row, wide_next, content);
         self.scrolled -= 1;
     }
 
-    /// Takes the last line out again, and gives its pieces to `visit`, without an end. Of a
-    /// line that began in an older block only what is in the newest: then gives true. `None`:
-    /// nothing is kept.
-    pub(super) fn pop_line(&mut self, visit: &mut dyn FnMut(Piece<'_>)) -> Option<bool> {
+    /// Takes the last line out again, or of a longer one its last `rows` rows, at least one, as a
+    /// terminal of so many columns wraps it; gives the pieces to `visit`, without an end. Whether its
+    /// beginning stays, which then ends where a row does. `None`: nothing is kept.
+    pub(super) fn pop_rows(
+        &mut self,
+        columns: u16,
+        rows: usize,
+        visit: &mut dyn FnMut(Piece<'_>),
+    ) -> Option<bool> {
         if self.line_count() == 0 {
             return None;
         }
-        let block = self.newest.as_mut()?;
-        let before = block.size();
         if !self.open {
+            let block = self.newest.as_mut()?;
             block.bytes.pop();
-            block.lines = block.lines.saturating_sub(1);
+            block.lines -= 1;
+            self.plain_bytes -= 1;
             self.lines -= 1;
         }
-        let end = block.bytes.iter().rposition(|byte| *byte == code::END);
-        let start = end.map_or(0, |at| at + 1);
-        block.legend.visit(&block.bytes[start..], visit);
-        block.bytes.truncate(start);
-        let left = if start > 0 { block.size() } else { 0 };
-        self.plain_bytes -= before - left;
-        self.open = false;
-        self.short = false;
-        self.writer.begin_line();
-        if start > 0 {
-            return Some(false);
+        let mut unpacked = Vec::new();
+        let mut starts = RowStarts::new(columns, rows);
+        let begun_in = self.last_line_begins_in();
+        for block in (0..=begun_in).rev() {
+            let (bytes, legend) = self.read(block, &mut unpacked);
+            starts.add(block, legend.pieces(bytes, last_line(bytes)));
         }
-        // The block before is full: the next row begins another.
-        self.writer = Writer::default();
-        self.newest = self.closed.pop_back().map(|block| {
-            self.packed = self.packed.min(self.closed.len());
-            self.saved_bytes -= block.saved_bytes();
-            block.reopen()
-        });
-        if self.newest.is_none() {
-            self.skipped = 0;
+        let cut = starts.of_last_rows();
+        let first = cut.map_or(begun_in, |cut| cut.block);
+        let (bytes, legend) = self.read(first, &mut unpacked);
+        let start = last_line(bytes);
+        let offset = cut.map_or(start, |cut| cut.offset);
+        legend.visit_from(bytes, start, offset, visit);
+        for block in (0..first).rev() {
+            let (bytes, legend) = self.read(block, &mut unpacked);
+            legend.visit(bytes, visit);
         }
-        let before = self.newest.as_ref();
-        self.open = before.is_some_and(|block| !block.is_ended());
+        self.cut_off(first, offset);
+        self.open = cut.is_some();
+        self.short = cut.is_some_and(|cut| cut.is_short);
+        self.ragged = cut.is_some_and(|cut| cut.is_ragged);
+        if self.open {
+            self.writer.restate();
+        } else {
+            self.writer.begin_line();
+        }
         Some(self.open)
     }
+
+    /// In which block the last line begins, which is not ended: how many before the newest.
+    fn last_line_begins_in(&self) -> usize {
+        let mut lines = self.newest.as_ref().map_or(0, |block| block.lines);
+        let before = self.closed.iter().rev().take_while(|block| {
+            let goes_on = lines == 0 && !block.is_ended();
+            lines = block.lines();
+            goes_on
+        });
+        before.count()
+    }
+
+    /// The bytes of the block that is so many before the newest, and what the numbers in them stand
+    /// for; `unpacked` is any buffer.
+    fn read<'a>(&'a self, before: usize, unpacked: &'a mut Vec<u8>) -> (&'a [u8], &'a Legend) {
+        match &self.newest {
+            Some(block) if before == 0 => (&block.bytes, &block.legend),
+            _ => self.closed[self.closed.len() - before].read(unpacked),
+        }
+    }
+
+    /// Drops what is behind `offset` in the block that is so many before the newest.
+    fn cut_off(&mut self, before: usize, offset: usize) {
+        // Nothing would be left of that block either.
+        let dropped = before + usize::from(offset == 0);
+        if dropped > 0 {
+            self.plain_bytes -= self.newest.as_ref().map_or(0, Block::size);
+            for block in self.closed.drain(self.closed.len() + 1 - dropped..) {
+                self.plain_bytes -= block.plain_size();
+                self.saved_bytes -= block.saved_bytes();
+            }
+            self.newest = self.closed.pop_back().map(|block| {
+                self.saved_bytes -= block.saved_bytes();
+                block.reopen()
+            });
+            self.packed = self.packed.min(self.closed.len());
+            self.writer = Writer::default();
+        }
+        if offset > 0
+            && let Some(block) = &mut self.newest
+        {
+            self.plain_bytes -= block.bytes.len() - offset;
+            block.bytes.truncate(offset);
+        }
+    }
+}
+
+/// Where the last line begins in the bytes of a block, if that is not ended.
+fn last_line(bytes: &[u8]) -> usize {
+    memchr::memrchr(code::END, bytes).map_or(0, |end| end + 1)
 }
 
 #[cfg(test)]

@@ -70,45 +70,111 @@ impl Legend {
 
     /// Gives `visit` the pieces of a block's bytes, or of the last of them.
     pub(super) fn visit(&self, bytes: &[u8], visit: &mut dyn FnMut(Piece<'_>)) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let length = rest
-                .iter()
-                .position(|byte| *byte < 0x20)
-                .unwrap_or(rest.len());
-            if length > 0 {
-                let text = std::str::from_utf8(&rest[..length]);
-                visit(Piece::Text(
+        self.pieces(bytes, 0).for_each(visit);
+    }
+
+    /// Gives `visit` the pieces behind `offset`, the end of some text; style and link there come
+    /// first, as they are since the line began, or its part in the block, at `start`.
+    pub(super) fn visit_from(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        offset: usize,
+        visit: &mut dyn FnMut(Piece<'_>),
+    ) {
+        let (mut style, mut link) = (None, None);
+        for piece in self.pieces(&bytes[..offset], start) {
+            match piece {
+                Piece::Style(_) => style = Some(piece),
+                Piece::Link(_) => link = Some(piece),
+                Piece::Text(_)
+                | Piece::Marks(_)
+                | Piece::Graphemes(_)
+                | Piece::Fill
+                | Piece::End => {}
+            }
+        }
+        style.into_iter().chain(link).for_each(&mut *visit);
+        self.visit(&bytes[offset..], visit);
+    }
+
+    /// The pieces of a block's bytes from `offset` on.
+    pub(super) fn pieces<'a>(&'a self, bytes: &'a [u8], offset: usize) -> Pieces<'a> {
+        Pieces {
+            legend: self,
+            rest: &bytes[offset..],
+            end: bytes.len(),
+        }
+    }
+}
+
+/// The pieces of some bytes, one after the other.
+pub(super) struct Pieces<'a> {
+    legend: &'a Legend,
+    rest: &'a [u8],
+    end: usize,
+}
+
+impl Pieces<'_> {
+    /// How many bytes are before the next piece.
+    pub(super) fn offset(&self) -> usize {
+        self.end - self.rest.len()
+    }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Piece<'a>> {
+        loop {
+            let first = *self.rest.first()?;
+            if first >= 0x20 {
+                let (text, rest) = self.rest.split_at(text_length(self.rest));
+                self.rest = rest;
+                let text = std::str::from_utf8(text);
+                return Some(Piece::Text(
                     text.expect("only whole characters are written"),
                 ));
-                rest = &rest[length..];
-                continue;
             }
-            let code = rest[0];
-            rest = &rest[1..];
-            match code {
+            self.rest = &self.rest[1..];
+            match first {
                 code::STYLE => {
-                    let number = code::read_number(&mut rest);
-                    visit(Piece::Style(
-                        self.styles.get(number).copied().unwrap_or_default(),
-                    ));
+                    let number = code::read_number(&mut self.rest);
+                    let style = self.legend.styles.get(number);
+                    return Some(Piece::Style(style.copied().unwrap_or_default()));
                 }
                 code::LINK => {
-                    let number = code::read_number(&mut rest);
-                    if let Some(link) = self.links.get(number) {
-                        visit(Piece::Link(link));
+                    let number = code::read_number(&mut self.rest);
+                    if let Some(link) = self.legend.links.get(number) {
+                        return Some(Piece::Link(link));
                     }
                 }
                 code::MARKS => {
-                    visit(Piece::Marks(rest.first().copied().unwrap_or(0x20) - 0x20));
-                    rest = rest.get(1..).unwrap_or_default();
+                    let marks = self.rest.first().copied().unwrap_or(0x20) - 0x20;
+                    self.rest = self.rest.get(1..).unwrap_or_default();
+                    return Some(Piece::Marks(marks));
                 }
-                code::FILL => visit(Piece::Fill),
-                code::GRAPHEMES => visit(Piece::Graphemes(true)),
-                code::CHARACTERS => visit(Piece::Graphemes(false)),
-                code::END => visit(Piece::End),
+                code::FILL => return Some(Piece::Fill),
+                code::GRAPHEMES => return Some(Piece::Graphemes(true)),
+                code::CHARACTERS => return Some(Piece::Graphemes(false)),
+                code::END => return Some(Piece::End),
                 _ => {}
             }
         }
     }
+}
+
+/// How many bytes are before the first code.
+fn text_length(bytes: &[u8]) -> usize {
+    let is_code = |byte: &u8| *byte < 0x20;
+    let (first, rest) = bytes.split_at(bytes.len().min(32));
+    if let Some(length) = first.iter().position(is_code) {
+        return length;
+    }
+    // Longer text is looked at many bytes at a time.
+    let is_text = |chunk: &&[u8]| !chunk.iter().fold(false, |any, byte| any | is_code(byte));
+    let length = first.len() + 32 * rest.chunks_exact(32).take_while(is_text).count();
+    let code = bytes[length..].iter().position(is_code);
+    code.map_or(bytes.len(), |code| length + code)
 }

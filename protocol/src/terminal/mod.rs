@@ -37,6 +37,7 @@ mod reflow;
 mod repaint;
 mod replay;
 mod row;
+mod row_starts;
 mod screen;
 mod skim;
 mod snapshot;
@@ -213,7 +214,9 @@ impl Terminal {
     /// oldest lines go at once, in blocks of what was about 32 KiB, of which the newest stays whatever
     /// `bytes` is. Whether there were any to go.
     pub fn set_history_share(&mut self, bytes: usize) -> bool {
-        self.state.history.set_share(bytes)
+        let dropped = self.state.history.set_share(bytes);
+        self.state.detach_from_history();
+        dropped
     }
 
     /// Whether [`Terminal::pack`] has something to do.

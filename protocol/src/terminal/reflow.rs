@@ -46,9 +46,7 @@ impl State {
         self.margins = Margins::full(size);
         self.tabs.set_columns(size.columns);
         self.main.set_columns(size.columns);
-        if self.history.is_empty() {
-            self.main.detach(0);
-        }
+        self.detach_from_history();
         for row in 0..size.rows {
             self.settle(row);
         }
@@ -96,7 +94,10 @@ impl State {
     fn pull_rows(&mut self, list: &mut VecDeque<Row>, wanted: usize, columns: u16) -> usize {
         let before = list.len();
         while list.len() < wanted {
-            let Some(line) = self.pop_line() else { break };
+            let missing = wanted - list.len();
+            let Some(line) = self.pop_rows(columns, missing) else {
+                break;
+            };
             let mut rows = line.wrap(columns, None).0;
             while let Some(row) = rows.pop() {
                 list.push_front(row);
@@ -123,8 +124,9 @@ impl State {
         let was_full = end == old.len();
         let had_history = !self.history.is_empty();
         let mut lines: Vec<Line> = Vec::new();
+        // As many rows as may be missing: a long line takes its time to be gone through again.
         if old[0].continuation
-            && let Some(line) = self.pop_line()
+            && let Some(line) = self.pop_rows(size.columns, size.rows.into())
         {
             lines.push(line);
         }
@@ -172,14 +174,14 @@ impl State {
         // The last row stays where it was, as in xterm.js, where there is a history to take from or
         // give to: what is unwrapped makes room for it, and what is wrapped pushes into it.
         let wanted = usize::from(size.rows);
-        let kept = if had_history { end.min(wanted) } else { wanted };
+        let filled = if was_full { wanted } else { end.min(wanted) };
+        let kept = if had_history { filled } else { wanted };
         while rows.len() > kept && cursor_row > 0 {
             let row = rows.pop_front().expect("there are rows");
             self.history
                 .push_back_in(&row, continues_wide(&rows), &self.content);
             cursor_row -= 1;
         }
-        let filled = if was_full { wanted } else { end.min(wanted) };
         if rows.len() < filled {
             cursor_row += self.pull_rows(&mut rows, filled, size.columns);
         }
@@ -189,12 +191,12 @@ impl State {
         cursor
     }
 
-    /// Takes the last line out of the history.
-    fn pop_line(&mut self) -> Option<Line> {
+    /// Takes the last line out of the history, or the end of a longer one: at least so many rows.
+    fn pop_rows(&mut self, columns: u16, rows: usize) -> Option<Line> {
         let mut line = Line::default();
         let content = &mut self.content;
         let (mut style, mut link, mut grapheme) = (0, 0, false);
-        line.continues = self.history.pop_line(&mut |piece| match piece {
+        let mut add = |piece: Piece<'_>| match piece {
             Piece::Text(text) if grapheme => {
                 if let Some(c) = text.chars().next()
                     && let Ok(index) = content.clusters.intern(&text.into())
@@ -219,7 +221,8 @@ impl State {
             Piece::Graphemes(on) => grapheme = on,
             Piece::Fill => line.fill = style,
             Piece::End => {}
-        })?;
+        };
+        line.continues = self.history.pop_rows(columns, rows, &mut add)?;
         Some(line)
     }
 

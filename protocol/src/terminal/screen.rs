@@ -78,7 +78,7 @@ impl Screen {
             }
             self.rows[usize::from(bottom) - 1].clear(style);
             let kept = keeper.as_ref().map(|keeper| &*keeper.history);
-            if kept.is_none_or(History::is_empty) {
+            if !kept.is_some_and(History::is_open) {
                 self.detach(top);
             }
             self.detach(bottom);
