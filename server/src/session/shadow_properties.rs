@@ -67,7 +67,7 @@ const SEQUENCES: [&str; 48] = [
 ];
 
 /// What plain output is made of.
-const WORDS: [&[u8]; 18] = [
+const WORDS: [&[u8]; 21] = [
     b"word ",
     b"a\tb ",
     "漢字".as_bytes(),
@@ -82,13 +82,16 @@ const WORDS: [&[u8]; 18] = [
     b"\x1b[K",
     b"\x1b[1K",
     b"\xff",
+    b"\xc2",
+    b"\xe2\x82",
+    b"\x7f",
     b"\r",
     b"\0",
     b"\x1b[;1m",
     b"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
 ];
 
-const QUESTIONS: [&str; 4] = ["\x1b[6n", "\x1b[c", "\x1b]11;?\x07", "\x1b[?u"];
+const QUESTIONS: [&str; 5] = ["\x1b[6n", "\u{9b}6n", "\x1b[c", "\x1b]11;?\x07", "\x1b[?u"];
 
 /// What only the seed decides.
 struct Random(Rng);
