@@ -171,6 +171,7 @@ impl State {
     /// RIS. History, title and colours stay, as in xterm.
     fn reset(&mut self) {
         self.leave_alternate();
+        self.history.give_up_returned();
         self.main = Screen::new(self.size);
         self.main_state = super::state::ScreenState::default();
         self.alternate_state = super::state::ScreenState::default();

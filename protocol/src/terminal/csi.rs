@@ -380,6 +380,9 @@ impl State {
     /// ED, and DECSED, which passes protected cells by.
     fn erase_display(&mut self, what: u16, selective: bool) {
         let row = self.cursor.row;
+        if self.alternate.is_none() && (what == 2 || (what, row) == (0, 0)) {
+            self.history.give_up_returned();
+        }
         match what {
             0 => {
                 self.erase_line(0, selective);

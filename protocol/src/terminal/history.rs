@@ -41,8 +41,12 @@ pub(super) struct History {
     limit_bytes: usize,
     /// The part of a budget of memory that several histories share.
     share_bytes: usize,
-    /// Rows that came in since the beginning.
-    scrolled: u64,
+    /// Lines that came in since the beginning and are no longer kept.
+    dropped: u64,
+    /// How many of them the program had cleared, and all before these.
+    cleared: u64,
+    /// So many came back to a screen that grew, and stand in its first rows.
+    returned: u64,
     /// Lines that were whole since the beginning.
     ended: u64,
     /// The last line has no end yet: the next row may continue it.
@@ -70,7 +74,9 @@ impl History {
             },
             limit_bytes: limits.history_bytes,
             share_bytes: usize::MAX,
-            scrolled: 0,
+            dropped: 0,
+            cleared: 0,
+            returned: 0,
             ended: 0,
             open: false,
             short: false,
@@ -79,8 +85,14 @@ impl History {
         }
     }
 
+    /// How many lines came in since the beginning, but for those that went back to the screen.
     pub(super) fn scrolled(&self) -> u64 {
-        self.scrolled
+        self.dropped + self.line_count() as u64
+    }
+
+    /// So many of them, the oldest, the program had cleared.
+    pub(super) fn cleared(&self) -> u64 {
+        self.cleared
     }
 
     pub(super) fn ended(&self) -> u64 {
@@ -89,7 +101,14 @@ impl History {
 
     /// So many lines scrolled by that nothing will be left of.
     pub(super) fn pass(&mut self, lines: usize) {
-        self.scrolled += lines as u64;
+        self.dropped += lines as u64;
+        self.returned = self.returned.saturating_sub(lines as u64);
+    }
+
+    /// The screen is blank: lines that came back to it will not scroll off again, and others do not
+    /// get their numbers.
+    pub(super) fn give_up_returned(&mut self) {
+        self.dropped += std::mem::take(&mut self.returned);
     }
 
     /// How many lines are kept at most; 0: the history is off.
@@ -113,6 +132,9 @@ impl History {
     }
 
     pub(super) fn clear(&mut self) {
+        self.give_up_returned();
+        self.dropped = self.scrolled();
+        self.cleared = self.dropped;
         self.closed.clear();
         self.packed = 0;
         self.newest = None;
@@ -133,8 +155,8 @@ impl History {
     /// Takes the row that leaves the screen; `wide_next`: the one below continues it with a wide
     /// character.
     pub(super) fn push(&mut self, row: &Row, wide_next: bool, content: &Content) {
-        self.scrolled += 1;
         if self.limit_lines == 0 {
+            self.dropped += u64::from(!row.continuation);
             return;
         }
         if self.open && !row.continuation {
@@ -149,6 +171,9 @@ impl History {
         let before = block.size();
         self.writer.write_row(block, row, wide_next, content);
         self.plain_bytes += block.size() - before;
+        if !self.open {
+            self.returned = self.returned.saturating_sub(1);
+        }
         self.open = true;
         self.short = wide_next && row.cells().last().is_some_and(|cell| cell.is_empty());
         self.drop_oldest();
@@ -179,6 +204,7 @@ impl History {
     fn drop_oldest(&mut self) {
         while self.line_count() > self.limit_lines {
             self.skipped += 1;
+            self.dropped += 1;
             self.lines = self.lines.saturating_sub(1);
             // A line that goes on in the next block ends there, and is counted there.
             while self.closed.front().is_some_and(|block| {
@@ -209,7 +235,9 @@ impl History {
         self.saved_bytes -= block.saved_bytes();
         let skipped = self.skipped.min(block.lines());
         self.skipped -= skipped;
-        self.lines -= block.lines() - skipped;
+        let kept = block.lines() - skipped;
+        self.lines -= kept;
+        self.dropped += kept as u64;
         // The only line lost its beginning: what is left, wrapped from there, would not end where the
         // screen goes on with it.
         if self.ragged && !block.is_ended() && self.lines + self.skipped == 0 {
@@ -270,12 +298,6 @@ impl History {
         self.open
     }
 
-    /// Takes back a row that [`History::pop_rows`] gave: nothing new scrolled.
-    pub(super) fn push_back_in(&mut self, row: &Row, wide_next: bool, content: &Content) {
-        self.push(row, wide_next, content);
-        self.scrolled -= 1;
-    }
-
     /// Takes the last line out again, or of a longer one its last `rows` rows, at least one, as a
     /// terminal of so many columns wraps it; gives the pieces to `visit`, without an end. Whether its
     /// beginning stays, which then ends where a row does. `None`: nothing is kept.
@@ -285,7 +307,8 @@ impl History {
         rows: usize,
         visit: &mut dyn FnMut(Piece<'_>),
     ) -> Option<bool> {
-        if self.line_count() == 0 {
+        let before = self.line_count();
+        if before == 0 {
             return None;
         }
         if !self.open {
@@ -321,6 +344,7 @@ impl History {
         } else {
             self.writer.begin_line();
         }
+        self.returned += (before - self.line_count()) as u64;
         Some(self.open)
     }
 
@@ -400,6 +424,62 @@ mod tests {
     use super::*;
     use crate::size::Size;
     use crate::terminal::{Limits, Terminal};
+
+    #[test]
+    fn what_scrolled_off_is_counted_by_lines_whatever_is_kept_of_it() {
+        for history_lines in [5, 10_000] {
+            let limits = Limits {
+                history_lines,
+                ..Limits::default()
+            };
+            let mut terminal = Terminal::new(Size::new(4, 10), limits);
+            let counts = |terminal: &Terminal| {
+                let scrolled = terminal.scrolled_lines();
+                (scrolled, scrolled - terminal.whole_scrolled_lines())
+            };
+            for _ in 0..20 {
+                terminal.feed(b"a line of three rows that wrap\r\n");
+            }
+            // The last line but one begins in the first row, as the cursor's is empty.
+            assert_eq!(counts(&terminal), (19, 0), "{history_lines}");
+            terminal.feed(b"\r\n");
+            assert_eq!(counts(&terminal), (20, 1), "{history_lines}");
+            terminal.feed(b"\r\n\r\n");
+            terminal.feed(b"\x1b[3J");
+            assert_eq!(counts(&terminal), (20, 0));
+            assert_eq!(terminal.cleared_lines(), 20);
+            terminal.feed(b"\r\n\r\n");
+            assert_eq!(counts(&terminal), (22, 0));
+        }
+    }
+
+    #[test]
+    fn lines_that_come_back_to_a_screen_that_grew_have_not_scrolled_off() {
+        let small = Size::new(24, 80);
+        let mut terminal = Terminal::new(small, Limits::default());
+        for number in 0..100 {
+            terminal.feed(format!("{number}\r\n").as_bytes());
+        }
+        assert_eq!(terminal.scrolled_lines(), 77);
+        terminal.resize(Size::new(30, 80));
+        assert_eq!(terminal.scrolled_lines(), 71);
+        terminal.resize(small);
+        assert_eq!(terminal.scrolled_lines(), 77);
+        // They do not scroll off again where they are erased, and others do.
+        for erase in [
+            "\x1b[H\x1b[2J",
+            "\x1b[H\x1b[J",
+            "\x1b[3J\x1b[H\x1b[2J",
+            "\x1bc",
+        ] {
+            let before = terminal.scrolled_lines();
+            terminal.resize(Size::new(30, 80));
+            terminal.feed(erase.as_bytes());
+            terminal.feed(&b"\r\n".repeat(31));
+            assert_eq!(terminal.scrolled_lines(), before + 2, "{erase:?}");
+            terminal.resize(small);
+        }
+    }
 
     #[test]
     fn a_line_in_several_blocks_keeps_its_styles_and_links() {

@@ -177,10 +177,27 @@ impl Terminal {
         self.state.titles.window()
     }
 
-    /// How many lines have scrolled into the history since the beginning, dropped ones included.
+    /// How many lines have scrolled off since the beginning, wrapped rows counted as one, and
+    /// those included that are no longer kept, but not those that came back to a screen that grew:
+    /// the first line on the screen has this number, or the one before where it began above. Where
+    /// no history is kept, each row is a line.
     #[must_use]
     pub fn scrolled_lines(&self) -> u64 {
         self.state.history.scrolled()
+    }
+
+    /// How many of [`Terminal::scrolled_lines`] are whole: the one that goes on in the first row of
+    /// the screen is not.
+    #[must_use]
+    pub fn whole_scrolled_lines(&self) -> u64 {
+        let goes_on = self.state.history.is_open() && self.state.main.row(0).continuation;
+        self.scrolled_lines() - u64::from(goes_on)
+    }
+
+    /// How many of them, the oldest, are not kept because the program wanted them cleared.
+    #[must_use]
+    pub fn cleared_lines(&self) -> u64 {
+        self.state.history.cleared()
     }
 
     /// How many lines the history was given since the beginning, wrapped rows counted as one and

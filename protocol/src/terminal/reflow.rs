@@ -106,8 +106,7 @@ impl State {
         let mut added = list.len() - before;
         while list.len() > wanted {
             let row = list.pop_front().expect("there are more than wanted");
-            self.history
-                .push_back_in(&row, continues_wide(list), &self.content);
+            self.history.push(&row, continues_wide(list), &self.content);
             added -= 1;
         }
         added
@@ -179,7 +178,7 @@ impl State {
         while rows.len() > kept && cursor_row > 0 {
             let row = rows.pop_front().expect("there are rows");
             self.history
-                .push_back_in(&row, continues_wide(&rows), &self.content);
+                .push(&row, continues_wide(&rows), &self.content);
             cursor_row -= 1;
         }
         if rows.len() < filled {
