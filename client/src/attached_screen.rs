@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use psess_protocol::message::ReplayPurpose;
+use psess_protocol::message::{History, ReplayPurpose};
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
 
@@ -64,6 +64,8 @@ pub struct AttachedScreen {
     began: bool,
     /// Something was written, so that something is to be cleaned up.
     touched: bool,
+    /// Another program has, or had, all but the top quarter.
+    is_lent: bool,
 }
 
 impl AttachedScreen {
@@ -84,6 +86,7 @@ impl AttachedScreen {
             drawn_to: 0,
             began: false,
             touched: false,
+            is_lent: false,
         }
     }
 
@@ -259,8 +262,34 @@ impl AttachedScreen {
         self.banner.is_none() && std::mem::take(&mut self.is_covered)
     }
 
+    /// Another program, which asks the user something, has the terminal for a while, but for the top
+    /// quarter, which stays in sight. Nothing of ours scrolls off. To be called where there is a model.
+    pub fn lend(&mut self) {
+        self.hide_banner();
+        if let Some(model) = &self.model {
+            self.queue.push(self.held.spoil(), false);
+            self.queue.push(&model.lend(), false);
+            self.is_lent = true;
+        }
+    }
+
+    /// What the other program said is of no interest any more: all is as it was before. Harmless when
+    /// nothing was lent.
+    pub fn take_back(&mut self) {
+        if let (true, Some(model)) = (std::mem::take(&mut self.is_lent), &self.model) {
+            let replay = model.replay(History::None);
+            // The replay brings them again.
+            let titles = self.pop_titles();
+            self.queue.push(&titles, false);
+            self.queue.push(&replay, false);
+            self.watch.feed(&replay);
+            self.commands.feed(&replay);
+        }
+    }
+
     /// Bytes that leave the terminal as a shell expects it; none when nothing was written.
     pub fn leave(&mut self) -> Vec<u8> {
+        self.take_back();
         let erased = self.erase_banner();
         self.hide_banner();
         if !std::mem::take(&mut self.touched) {
@@ -405,7 +434,7 @@ mod tests {
             server.feed(before);
             screen.write(before);
             screen.begin_replay(ReplayPurpose::Update, true);
-            screen.write(&server.replay(psess_protocol::message::History::All));
+            screen.write(&server.replay(History::All));
             screen.write(after);
             screen.write(b"$ ");
             let written = screen.queue().pending();
@@ -432,7 +461,7 @@ mod tests {
         let mut write = |screen: &mut AttachedScreen, bytes: &[u8]| {
             server.feed(bytes);
             screen.write(bytes);
-            server.replay(psess_protocol::message::History::All)
+            server.replay(History::All)
         };
         write(&mut screen, b"\x1b]1337;File=:");
         let replay = write(&mut screen, &piece);
@@ -463,7 +492,7 @@ mod tests {
             screen.write(output);
             for _ in 0..20 {
                 screen.begin_replay(ReplayPurpose::Update, true);
-                screen.write(&server.replay(psess_protocol::message::History::All));
+                screen.write(&server.replay(History::All));
             }
             users.feed(screen.queue().pending());
             assert_eq!(users.title(), "editor");
@@ -659,6 +688,56 @@ mod tests {
         let leave = screen.leave();
         screen.queue().push(&leave, false);
         assert!(!of("main 0", &show(&mut screen)).contains("no contact"));
+    }
+
+    #[test]
+    fn what_is_lent_to_another_program_comes_back_and_nothing_scrolls_off() {
+        let size = Size::new(6, 40);
+        let limits = Limits::default();
+        let texts: [&[u8]; 3] = [
+            b"1\r\n2\r\n3\r\n4\r\n5\r\n\x1b[31m$ ",
+            b"\x1b[?2004h1\r\n\x1b[?1049h\x1b[22;0;0t\x1b]2;editor\x07\x1b[2;5Hfile",
+            b"1\r\n\x1b]52;c;half of a command",
+        ];
+        for text in texts {
+            for leaves in [false, true] {
+                let mut screen = AttachedScreen::new(size, true);
+                screen.begin_replay(ReplayPurpose::Update, true);
+                screen.write(text);
+                screen.show_banner(Some("Enter dials again".to_owned()));
+                screen.lend();
+                screen.take_back();
+                screen.lend();
+                let mut users = Terminal::new(size, limits);
+                users.feed(screen.queue().pending());
+                let all = screen.queue().pending().len();
+                screen.queue().take(all);
+                assert!(!users.is_alternate());
+                assert_eq!(users.cursor_row(), 1);
+                users.feed(b"Password: \r\nno\r\nPassword: \r\nno\r\nPassword: \r\n");
+                let mut without = Terminal::new(size, limits);
+                without.feed(text);
+                if leaves {
+                    let leave = screen.leave();
+                    screen.queue().push(&leave, false);
+                    without.feed(&without.leave());
+                } else {
+                    screen.take_back();
+                    screen.write(b"\x07$ ");
+                    without.feed(b"\x07$ ");
+                }
+                screen.take_back();
+                users.feed(screen.queue().pending());
+                let both = [users, without].map(|terminal| {
+                    let lines = terminal.scrolled_lines();
+                    (lines, terminal.snapshot())
+                });
+                assert_eq!(both[0].0, both[1].0);
+                if !leaves {
+                    assert_eq!(both[0].1.difference(&both[1].1), None);
+                }
+            }
+        }
     }
 
     #[test]

@@ -75,14 +75,12 @@ impl AttachedClient {
 
     fn dial(&mut self, generation: Generation, interactive: bool) {
         let is_first = self.link.session().is_none();
-        if interactive && let Some(raw) = self.raw.take() {
-            // ssh asks its questions on an ordinary terminal; what that shows is drawn anew
-            // afterwards.
-            let leave = self.screen.leave();
-            self.screen.queue().push(&leave, false);
+        let may_ask = interactive && !self.transport.is_local();
+        if may_ask && let Some(raw) = self.raw.take() {
+            // ssh asks its questions on an ordinary terminal.
+            self.screen.lend();
             self.write_to_terminal();
             drop(raw);
-            self.link.handle_disturbed(Instant::now());
         }
         let kind = Dial {
             interactive,
@@ -115,6 +113,7 @@ impl AttachedClient {
             Ok(dialled) => {
                 // The link will close the others, which failed in nothing.
                 self.dials.close_all();
+                self.screen.take_back();
                 for warning in &dialled.warnings {
                     let line = format!("psess: {warning}\r\n");
                     self.screen.queue().push(line.as_bytes(), false);

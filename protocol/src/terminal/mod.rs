@@ -287,6 +287,13 @@ impl Terminal {
         self.state.leave()
     }
 
+    /// The same for a program that has the terminal for a while: below the top quarter, where it is
+    /// blank then, and scrolls by itself. A replay without history puts everything back.
+    #[must_use]
+    pub fn lend(&self) -> Vec<u8> {
+        self.state.lend()
+    }
+
     /// All of the state, for comparing and for looking at.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

@@ -34,6 +34,29 @@ impl State {
     /// Goes back to a shell's prompt.
     pub(super) fn leave(&self) -> Vec<u8> {
         let mut painter = Painter::new(&self.content);
+        self.write_fresh(&mut painter);
+        let row = self.main.rows().iter().rposition(|row| !is_blank(row));
+        let last = usize::from(self.size.rows) - 1;
+        // The cursor's row may be an empty prompt.
+        let row = row.map_or(0, |row| row.min(last));
+        painter.go_to(row as u16, 0);
+        painter.out.extend_from_slice(b"\r\n\x1b[K");
+        painter.out
+    }
+
+    /// Goes to where all is blank, below the top quarter.
+    pub(super) fn lend(&self) -> Vec<u8> {
+        let mut painter = Painter::new(&self.content);
+        self.write_fresh(&mut painter);
+        let top = self.size.rows / 4;
+        painter.sequence(&[top + 1, self.size.rows], "r");
+        painter.go_to(top, 0);
+        painter.sequence(&[], "J");
+        painter.out
+    }
+
+    /// Takes back all but what the main screen shows.
+    fn write_fresh(&self, painter: &mut Painter<'_>) {
         painter.out.extend_from_slice(RESET.as_bytes());
         // Modes that a fresh terminal has off and the reset does not name.
         let (on, _, _) = self.modes.effective();
@@ -46,12 +69,5 @@ impl State {
         // After mode 12: the shape that the user chose, blinking or not.
         painter.out.extend_from_slice(b"\x1b[0 q");
         self.colors.cleared().write(&mut painter.out);
-        let row = self.main.rows().iter().rposition(|row| !is_blank(row));
-        let last = usize::from(self.size.rows) - 1;
-        // The cursor's row may be an empty prompt.
-        let row = row.map_or(0, |row| row.min(last));
-        painter.go_to(row as u16, 0);
-        painter.out.extend_from_slice(b"\r\n\x1b[K");
-        painter.out
     }
 }
