@@ -193,7 +193,8 @@ impl Conversation {
             | Capability::Lending
             | Capability::Renaming
             | Capability::Typing
-            | Capability::DetachCommand => "run 'psess server restart'",
+            | Capability::DetachCommand
+            | Capability::HistorySince => "run 'psess server restart'",
         };
         let words = format!(
             "the server is older (psess {}) and cannot {missing}: upgrade psess there, then {replace}",

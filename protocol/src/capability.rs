@@ -25,6 +25,8 @@ pub enum Capability {
     Typing = 7,
     /// Knows [`DetachReason::ByCommand`](crate::message::DetachReason::ByCommand).
     DetachCommand = 8,
+    /// Knows [`History::Since`](crate::message::History::Since).
+    HistorySince = 9,
 }
 
 /// Not a capability: only a client's hello has it. A client that is sent it hears itself.
@@ -40,7 +42,8 @@ impl Capability {
         | Self::Lending.bit()
         | Self::Renaming.bit()
         | Self::Typing.bit()
-        | Self::DetachCommand.bit();
+        | Self::DetachCommand.bit()
+        | Self::HistorySince.bit();
 
     /// Its bit in a hello.
     #[must_use]
@@ -62,6 +65,7 @@ impl fmt::Display for Capability {
             Self::Renaming => "tell that a session was renamed",
             Self::Typing => "type straight into a session",
             Self::DetachCommand => "tell that a command detached a client",
+            Self::HistorySince => "show the history from an offset on",
         })
     }
 }

@@ -255,8 +255,8 @@ pub struct Attach {
     pub generation: Generation,
     /// The size of the user's terminal.
     pub size: Size,
-    /// What the user's terminal shows up to: every byte before it was written there, and its
-    /// size has not changed since. `None`: nothing to go on from, send a replay.
+    /// What the user's terminal shows up to: every byte before it was written there. `None`:
+    /// nothing to go on from, send a replay.
     pub position: Option<Offset>,
     /// How much history a replay begins with.
     pub history: History,
@@ -279,6 +279,16 @@ pub enum History {
     Lines(u32),
     /// All that is kept.
     All,
+    /// What scrolled off since: the user's scrollback has the lines that did so before this
+    /// offset, though the screen is not what the output before it left. Only for a server that says
+    /// in its hello that it knows this ([`Capability::HistorySince`]).
+    Since {
+        /// The offset.
+        offset: Offset,
+        /// So many of the last of them the user's terminal may have taken back since, as it was
+        /// resized.
+        taken_back: u32,
+    },
 }
 
 /// The session was started.
@@ -325,8 +335,9 @@ pub enum ReplayPurpose {
     /// The first after attaching: it may begin with history. What stood on the user's screen
     /// goes to its scrollback first.
     Attach,
-    /// The client fell behind or changed its size: it is brought forward. `skipped_lines` of
-    /// output went by unseen, as far as counted.
+    /// The client fell behind, changed its size, or needs its screen drawn anew: it is brought
+    /// forward, beginning with the history that it missed. `skipped_lines` of output went by unseen,
+    /// as far as counted.
     CatchUp {
         /// Lines of output that the user's terminal never got.
         skipped_lines: u64,

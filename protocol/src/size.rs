@@ -45,6 +45,16 @@ impl Size {
         }
     }
 
+    /// How many rows a terminal may take back from its scrollback when it gets another size: as many
+    /// as it has more, or, where lines were wrapped that no longer are, a screenful.
+    #[must_use]
+    pub fn rows_taken_back(self, next: Self) -> u16 {
+        match next.columns <= self.columns {
+            true => next.rows.saturating_sub(self.rows),
+            false => next.rows,
+        }
+    }
+
     /// Whether both have the same rows and columns, whatever their pixels.
     #[must_use]
     pub fn same_cells(self, other: Self) -> bool {
@@ -73,5 +83,20 @@ mod tests {
     #[test]
     fn a_hostile_size_is_cut() {
         assert_eq!(Size::new(0, 65_535), Size::new(1, Size::MAX));
+    }
+
+    #[test]
+    fn a_terminal_that_grows_may_take_rows_back() {
+        let size = Size::new(24, 80);
+        for (rows, columns, back) in [
+            (24, 80, 0),
+            (30, 80, 6),
+            (10, 80, 0),
+            (24, 70, 0),
+            (30, 70, 6),
+            (10, 81, 10),
+        ] {
+            assert_eq!(size.rows_taken_back(Size::new(rows, columns)), back);
+        }
     }
 }

@@ -53,7 +53,7 @@ fn client_messages() -> Vec<ClientMessage> {
         ClientMessage::Attach(Attach {
             session: Target::Latest,
             history: History::All,
-            ..attach
+            ..attach.clone()
         }),
         ClientMessage::List,
         ClientMessage::DetachAll(Target::Latest),
@@ -80,6 +80,14 @@ fn client_messages() -> Vec<ClientMessage> {
         ClientMessage::Unwritten(300_000),
         ClientMessage::Lend,
         ClientMessage::Typed { stops: true },
+        ClientMessage::Attach(Attach {
+            position: None,
+            history: History::Since {
+                offset: Offset(70_000),
+                taken_back: 300,
+            },
+            ..attach
+        }),
     ]
 }
 

@@ -64,6 +64,76 @@ fn the_size_follows_the_client_that_typed_last() {
     becomes(&large, "40 120", "again");
 }
 
+/// Sees each number once in the terminal's scrollback and screen, in order.
+fn assert_each_number_once(terminal: &Terminal, last: u32) {
+    terminal.wait_for_row(&last.to_string());
+    terminal.settle();
+    assert_eq!(terminal.look(numbers), (1..=last).collect::<Vec<_>>());
+    let rows = terminal.look(Screen::all_rows);
+    assert!(!rows.iter().any(|row| row.contains("went by")));
+}
+
+fn numbers(screen: &mut Screen) -> Vec<u32> {
+    let rows = screen.all_rows();
+    rows.iter().filter_map(|row| row.parse().ok()).collect()
+}
+
+#[test]
+fn no_line_is_missing_or_doubled_where_clients_of_two_sizes_take_turns() {
+    let world = world();
+    let small = open_shell(&world, "build");
+    small.type_keys("seq 1 200\r");
+    small.wait_for_row("200");
+    let mut large = Terminal::sized(30, 80);
+    large.run(world.psess(["attach", "build"]));
+    large.wait_for_row("200");
+    let mut next = 201;
+    let print = |terminal: &Terminal, from: u32, count: u32| {
+        let last = from + count - 1;
+        terminal.type_keys(format!("seq {from} {last}\r"));
+        terminal.wait_for_row(&last.to_string());
+    };
+    // Fewer than there are rows, and more.
+    for count in [1, 3, 20, 40] {
+        for terminal in [&large, &small] {
+            print(terminal, next, count);
+            next += count;
+        }
+    }
+    assert_each_number_once(&small, next - 1);
+    print(&large, next, 1);
+    assert_each_number_once(&large, next);
+}
+
+#[test]
+fn a_client_of_another_size_whose_server_was_killed_misses_nothing_either() {
+    let world = world();
+    let small = open_shell(&world, "build");
+    small.type_keys("seq 1 100\r");
+    small.wait_for_row("100");
+    let mut large = Terminal::sized(30, 80);
+    large.run(world.psess(["attach", "build"]));
+    large.wait_for_row("100");
+    large.type_keys("seq 101 200\r");
+    small.wait_for_row("200");
+    for server in world.role("server") {
+        server.kill();
+    }
+    large.type_keys("seq 201 300\r");
+    small.wait_for_row("300");
+    small.type_keys("seq 301 310\r");
+    small.wait_for_row("310");
+    small.settle();
+    // The new server does not know in which of the two sizes it left, nor does the client have all of
+    // a picture each time: some may stand there twice.
+    let mut numbers = small.look(numbers);
+    let all = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers, (1..=310).collect::<Vec<_>>());
+    assert!(all <= 310 + 2 * 24, "{all}");
+}
+
 #[test]
 fn a_client_of_another_size_sees_a_correct_clipped_picture() {
     let world = world();

@@ -6,6 +6,7 @@ mod control_master;
 mod failures;
 mod questions;
 mod resume;
+mod scrollback;
 mod typed_ahead;
 mod ways;
 

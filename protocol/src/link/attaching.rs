@@ -40,9 +40,16 @@ impl Link {
         let mut request = self.request.clone();
         request.generation = generation;
         request.position = (!self.redrawing).then(|| self.output.resumable()).flatten();
-        if self.has_picture && request.position.is_none() {
-            // The user's scrollback has the history already.
-            request.history = History::None;
+        if request.position.is_none()
+            && let Some(offset) = self.output.in_scrollback()
+        {
+            request.history = match server.can(Capability::HistorySince) {
+                true => History::Since {
+                    offset,
+                    taken_back: self.output.taken_back(),
+                },
+                false => History::None,
+            };
         }
         request.heartbeat_ms = match self.reach {
             Reach::Local => 0,

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::message::Replay;
 use crate::offset::Offset;
+use crate::size::Size;
 use crate::timing::Timing;
 
 /// Fewer bytes are not worth a message. An eighth of the smallest credit: so much may stay
@@ -17,6 +18,11 @@ const LEAST_ACKNOWLEDGED: u64 = 2 << 10;
 #[derive(Clone, Debug, Default)]
 pub struct OutputPosition {
     shown: Shown,
+    /// Where output was when the last replay began, or the last connection that nothing goes on
+    /// from.
+    left: Option<Offset>,
+    /// Rows that the terminal may have taken back from its scrollback since output last came.
+    taken_back: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,26 +49,39 @@ impl OutputPosition {
         }
     }
 
+    /// Up to where the user's scrollback has what scrolled off, whatever the terminal shows now;
+    /// `None`: it has nothing of the session's yet.
+    #[must_use]
+    pub fn in_scrollback(&self) -> Option<Offset> {
+        self.resumable().or(self.left)
+    }
+
+    /// How many rows of that the terminal may have taken back since.
+    #[must_use]
+    pub fn taken_back(&self) -> u32 {
+        self.taken_back
+    }
+
+    /// The terminal was resized. The rows of a picture are lines of their own, which never wrap.
+    pub fn handle_resized(&mut self, before: Size, now: Size) {
+        let rows = match self.shown {
+            Shown::Nothing => now.rows.saturating_sub(before.rows),
+            Shown::UpTo(_) | Shown::PartOfReplay { .. } => before.rows_taken_back(now),
+        };
+        self.taken_back = self.taken_back.saturating_add(rows.into());
+    }
+
     /// Whether a replay was announced and is not whole.
     #[must_use]
     pub fn is_in_replay(&self) -> bool {
         matches!(self.shown, Shown::PartOfReplay { .. })
     }
 
-    /// What the terminal shows is no longer known: it was resized, or another program wrote.
-    pub fn forget(&mut self) {
-        if let Shown::UpTo(_) = self.shown {
-            self.shown = Shown::Nothing;
-        }
-        if let Shown::PartOfReplay { position, .. } = &mut self.shown {
-            *position = None;
-        }
-    }
-
     /// A new connection begins; `resumed` says whether its output goes on where the last one
     /// ended.
     pub fn begin_connection(&mut self, resumed: bool) {
         if !resumed {
+            self.left = self.in_scrollback();
             self.shown = Shown::Nothing;
         }
     }
@@ -72,27 +91,30 @@ impl OutputPosition {
     pub fn output(&mut self, offset: Offset, length: usize) -> bool {
         let fits = self.resumable() == Some(offset);
         if fits {
-            self.shown = Shown::UpTo(offset.advanced_by(length));
+            self.reach(offset.advanced_by(length));
         }
         fits
     }
 
     /// The server wrote output before `offset` straight to the terminal.
     pub fn advance(&mut self, offset: Offset) {
-        if let Shown::UpTo(shown) = &mut self.shown {
-            *shown = (*shown).max(offset);
+        if let Shown::UpTo(shown) = self.shown
+            && shown < offset
+        {
+            self.reach(offset);
         }
     }
 
     /// A replay was announced. One that was not whole is given up: the new one draws all that
     /// it would have drawn.
     pub fn begin_replay(&mut self, replay: Replay) {
+        self.left = self.in_scrollback();
         self.shown = Shown::PartOfReplay {
             missing: replay.length,
             position: replay.position,
         };
         if replay.length == 0 {
-            self.shown = replay.position.map_or(Shown::Nothing, Shown::UpTo);
+            self.end_replay(replay.position);
         }
     }
 
@@ -107,9 +129,23 @@ impl OutputPosition {
         };
         *missing = rest;
         if rest == 0 {
-            self.shown = position.map_or(Shown::Nothing, Shown::UpTo);
+            let position = *position;
+            self.end_replay(position);
         }
         true
+    }
+
+    fn end_replay(&mut self, position: Option<Offset>) {
+        match position {
+            Some(offset) => self.reach(offset),
+            None => self.shown = Shown::Nothing,
+        }
+    }
+
+    /// The terminal shows what all output before `offset` leaves, and its scrollback has the rest.
+    fn reach(&mut self, offset: Offset) {
+        self.shown = Shown::UpTo(offset);
+        self.taken_back = 0;
     }
 }
 
@@ -234,6 +270,46 @@ mod tests {
         assert!(!position.replay(4));
         assert!(position.replay(3));
         assert_eq!(position.resumable(), Some(Offset(60)));
+    }
+
+    #[test]
+    fn the_scrollback_is_as_it_was_until_a_replay_is_whole() {
+        let mut position = OutputPosition::default();
+        position.begin_replay(replay(10, Some(Offset(50))));
+        assert!(position.replay(9));
+        position.begin_connection(false);
+        assert_eq!(position.in_scrollback(), None);
+        position.begin_replay(replay(1, Some(Offset(50))));
+        assert!(position.replay(1));
+        assert!(position.output(Offset(50), 3));
+        assert_eq!(position.in_scrollback(), Some(Offset(53)));
+        position.begin_replay(replay(10, Some(Offset(90))));
+        assert!(position.replay(9));
+        position.begin_replay(replay(0, None));
+        position.begin_connection(false);
+        assert_eq!(position.resumable(), None);
+        assert_eq!(position.in_scrollback(), Some(Offset(53)));
+    }
+
+    #[test]
+    fn what_a_terminal_took_back_counts_until_output_comes() {
+        let size = Size::new;
+        let mut position = OutputPosition::default();
+        position.begin_replay(replay(0, Some(Offset(50))));
+        position.handle_resized(size(24, 80), size(30, 70));
+        position.handle_resized(size(30, 70), size(24, 70));
+        position.handle_resized(size(24, 70), size(24, 80));
+        assert_eq!(position.taken_back(), 6 + 24);
+        assert!(position.output(Offset(50), 1));
+        assert_eq!(position.taken_back(), 0);
+        // A picture.
+        position.begin_replay(replay(0, None));
+        position.handle_resized(size(24, 80), size(30, 90));
+        assert_eq!(position.taken_back(), 6);
+        position.begin_replay(replay(0, None));
+        assert_eq!(position.taken_back(), 6);
+        position.begin_replay(replay(0, Some(Offset(60))));
+        assert_eq!(position.taken_back(), 0);
     }
 
     #[test]

@@ -102,18 +102,14 @@ impl Link {
         if size == self.request.size {
             return;
         }
+        self.output.handle_resized(self.request.size, size);
         self.request.size = size;
-        let attaching = self.dials.attaching().is_some();
-        match &mut self.carrier {
-            Some(carrier) => {
-                carrier.handle_sent(now);
-                let generation = carrier.generation;
-                self.told_size = size;
-                self.resize_pending = true;
-                self.send(generation, ClientMessage::Resize(size));
-            }
-            None if attaching => {}
-            None => self.output.forget(),
+        if let Some(carrier) = &mut self.carrier {
+            carrier.handle_sent(now);
+            let generation = carrier.generation;
+            self.told_size = size;
+            self.resize_pending = true;
+            self.send(generation, ClientMessage::Resize(size));
         }
     }
 

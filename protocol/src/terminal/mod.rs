@@ -254,11 +254,12 @@ impl Terminal {
     }
 
     /// Bytes that, fed to a terminal of the same size in any state, recreate this one. They end
-    /// with what was fed of a sequence or character that is not whole yet.
+    /// with what was fed of a sequence or character that is not whole yet. [`History::Since`] is
+    /// none: offsets are the affair of whoever fed it.
     #[must_use]
     pub fn replay(&self, history: History) -> Vec<u8> {
         let lines = match history {
-            History::None => 0,
+            History::None | History::Since { .. } => 0,
             History::Lines(lines) => lines as usize,
             History::All => usize::MAX,
         };

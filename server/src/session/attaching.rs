@@ -1,6 +1,5 @@
 //! Attaching: who is let in, in whose place, and what a client is shown first.
 
-use std::ops::Range;
 use std::time::Instant;
 
 use psess_protocol::capability::Capability;
@@ -10,15 +9,10 @@ use psess_protocol::message::{
     Attach, Attached, DetachReason, EndingManner, Failure, FailureKind, History, ReplayPurpose,
     ServerMessage,
 };
-use psess_protocol::offset::Offset;
-use psess_protocol::terminal::Terminal;
 
 use super::attachment::Attachment;
+use super::scrollback::MAX_MISSED_LINES;
 use super::{ConnectionId, Session};
-use crate::output_log::OutputLog;
-
-/// Lines that a client which comes back is shown of what it missed, at most.
-const MAX_MISSED_LINES: u64 = 10_000;
 
 impl Session {
     /// Attaches a connection. On success the caller sends what is returned, and then whatever
@@ -51,15 +45,19 @@ impl Session {
         }
         let mut attachment = Attachment::new(now, attach);
         let first_dial = attach.generation <= Generation(1);
+        let columns = self.shadow.size().columns;
         if !attach.read_only && (first_dial || self.attachments.is_empty()) {
             self.size_owner = Some(connection);
             self.set_size(now, attach.size);
         }
         let log = &self.journal.log;
-        let resumable = attach.size.same_cells(self.shadow.size()) || self.set_aside;
-        let position = attach
-            .position
-            .filter(|position| resumable && (log.start()..=log.end()).contains(position));
+        // Output for a terminal that was wider would wrap, wrongly where it was drawn.
+        let fits = attachment.size.columns >= columns;
+        let same = attachment.size.same_cells(self.shadow.size());
+        let position = attach.position.filter(|position| {
+            let resumable = same && (fits || *position == log.end()) || self.set_aside;
+            resumable && (log.start()..=log.end()).contains(position)
+        });
         attachment.send(&ServerMessage::Attached(Attached {
             id: self.record.id,
             name: self.record.name.clone(),
@@ -67,26 +65,41 @@ impl Session {
             input: self.journal.input_offset(attach.client),
             size: self.shadow.size(),
         }));
-        match (position, attach.position) {
-            (Some(position), _) => attachment.follow(position),
-            (None, Some(before)) => {
-                self.answer_unsent(attach.client, before);
-                let terminal = self.shadow.terminal();
-                self.bring_forward(terminal, &mut attachment, before, MAX_MISSED_LINES);
-            }
-            (None, None) => {
-                let purpose = if first_dial {
-                    ReplayPurpose::Attach
-                } else {
-                    ReplayPurpose::CatchUp { skipped_lines: 0 }
-                };
-                let terminal = self.shadow.terminal();
-                self.show(terminal, &mut attachment, attach.history, purpose);
-            }
+        match position {
+            Some(position) => attachment.follow(position),
+            None => self.show_first(&mut attachment, attach, first_dial),
         }
         self.attachments.insert(connection, attachment);
         self.lost = None;
         Ok(())
+    }
+
+    /// Shows an attachment that does not go on in the log what it asks for.
+    fn show_first(&mut self, attachment: &mut Attachment, attach: &Attach, first_dial: bool) {
+        if let Some(before) = attach.position {
+            self.answer_unsent(attach.client, before);
+        }
+        let terminal = self.shadow.terminal();
+        let lines = match (attach.position, attach.history) {
+            (Some(position), _) => {
+                attachment.in_scrollback = self.scrollback_at(position, attachment.size);
+                return self.bring_forward(terminal, attachment, MAX_MISSED_LINES);
+            }
+            (None, History::Since { offset, taken_back }) => {
+                let lines = self.fewest_lines_at(offset);
+                attachment.in_scrollback = lines.saturating_sub(taken_back.into());
+                return self.bring_forward(terminal, attachment, MAX_MISSED_LINES);
+            }
+            (None, History::None) => 0,
+            (None, History::Lines(lines)) => terminal.history_lines().min(lines.into()),
+            (None, History::All) => terminal.history_lines(),
+        };
+        let purpose = match first_dial {
+            true => ReplayPurpose::Attach,
+            false => ReplayPurpose::CatchUp { skipped_lines: 0 },
+        };
+        attachment.in_scrollback = self.scrolled_lines().saturating_sub(lines);
+        self.show(terminal, attachment, lines, purpose);
     }
 
     /// A client that was attached said in its hello what it can do.
@@ -131,64 +144,17 @@ impl Session {
         Ok(())
     }
 
-    /// Shows an attachment all there is, in the way that its size allows: what `terminal` shows.
-    pub(super) fn show(
-        &self,
-        terminal: &Terminal,
-        attachment: &mut Attachment,
-        history: History,
-        purpose: ReplayPurpose,
-    ) {
-        if attachment.size.same_cells(terminal.size()) || self.set_aside {
-            attachment.send_replay(terminal, &self.journal.log, history, purpose);
-        } else {
-            attachment.send_view(terminal, purpose);
-        }
-    }
-
-    /// Shows an attachment that saw everything before `position` what it missed: at most so many
-    /// lines of history, and the screen, as `terminal` has them.
-    pub(super) fn bring_forward(
-        &self,
-        terminal: &Terminal,
-        attachment: &mut Attachment,
-        position: Offset,
-        lines: u64,
-    ) {
-        let missed = self.lines_since(position);
-        let shown = missed.min(lines).min(terminal.history_lines());
-        let history = History::Lines(u32::try_from(shown).unwrap_or(u32::MAX));
-        let purpose = ReplayPurpose::CatchUp {
-            skipped_lines: missed - shown,
-        };
-        self.show(terminal, attachment, history, purpose);
-    }
-
-    /// About how many lines scrolled off since `position`. The model passes no milestone in output
-    /// that it skimmed, nor did it in the time of a server before: up to the next one the line feeds
-    /// are counted, and in output that it was not fed yet up to the next mark.
-    fn lines_since(&self, position: Offset) -> u64 {
-        let log = &self.journal.log;
-        let fed = self.shadow.position();
-        let unfed = position.max(fed);
-        let (mark, ended) = self.shadow.next_line_mark(unfed, log);
-        let ended = ended + line_feeds(log, unfed..mark);
-        if position >= fed {
-            return ended;
-        }
-        let (_, scrolled) = self.shadow.counts();
-        let next = self.milestones.next(position);
-        let (milestone, then) = next.unwrap_or((fed, scrolled));
-        scrolled.saturating_sub(then) + line_feeds(log, position..milestone) + ended
-    }
-
     pub(super) fn redraw(&mut self, now: Instant, connection: ConnectionId) {
         self.catch_up(now);
         self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
-            let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
+            attachment.in_scrollback = match attachment.in_log() {
+                // Also what goes on on the screen.
+                Some(position) if position == session.journal.log.end() => session.scrolled_lines(),
+                Some(_) | None => session.scrollback_of(attachment),
+            };
             let terminal = session.shadow.terminal();
-            session.show(terminal, attachment, History::None, purpose);
+            session.bring_forward(terminal, attachment, MAX_MISSED_LINES);
         });
     }
 
@@ -230,12 +196,4 @@ impl Session {
         }
         self.trim(now);
     }
-}
-
-/// How many there are in a part of the log, as far as that has it still.
-fn line_feeds(log: &OutputLog, part: Range<Offset>) -> u64 {
-    let start = part.start.max(log.start());
-    let length = part.end.bytes_since(start) as usize;
-    let bytes = log.slice(start, length).unwrap_or_default();
-    memchr::memchr_iter(b'\n', bytes).count() as u64
 }

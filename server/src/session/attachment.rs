@@ -43,6 +43,9 @@ pub(crate) struct Attachment {
     /// Its user stopped the program: what is unsent is skipped.
     skips: bool,
     cursor: Cursor,
+    /// So many lines of the session its terminal's scrollback has, where its screen is not what the
+    /// log before the cursor leaves; counted as the model counts them.
+    pub(crate) in_scrollback: u64,
     /// Frames that overtake terminal bytes.
     messages: Vec<u8>,
     report: InputReport,
@@ -107,6 +110,7 @@ impl Attachment {
             credit: Credit::new(bounds),
             skips: false,
             cursor: Cursor::View(Picture::default()),
+            in_scrollback: 0,
             messages: Vec::new(),
             report: InputReport::default(),
             closing: false,
@@ -121,6 +125,17 @@ impl Attachment {
     /// Whether its client says that it can do this.
     pub(crate) fn can(&self, capability: Capability) -> bool {
         self.capabilities & capability.bit() != 0
+    }
+
+    /// Its terminal has another size, for which that may have taken rows back from its scrollback.
+    /// Those of a picture are lines of their own, which never wrap.
+    pub(crate) fn handle_resize(&mut self, size: Size) {
+        let rows = match self.is_view() {
+            true => size.rows.saturating_sub(self.size.rows),
+            false => self.size.rows_taken_back(size),
+        };
+        self.in_scrollback = self.in_scrollback.saturating_sub(rows.into());
+        self.size = size;
     }
 
     /// Its terminal is lent to us, or that has an end.
@@ -210,6 +225,14 @@ impl Attachment {
                 ..
             }
             | Cursor::View(_) => None,
+        }
+    }
+
+    /// Where in the log it is, unless its screen is, or is about to be, another than the log leaves.
+    pub(crate) fn in_log(&self) -> Option<Offset> {
+        match &self.cursor {
+            Cursor::Replay { bytes, sent, .. } if *sent < bytes.len() => None,
+            Cursor::Log(_) | Cursor::Replay { .. } | Cursor::View(_) => self.position(),
         }
     }
 

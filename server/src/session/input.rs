@@ -128,14 +128,13 @@ impl Session {
         }
         self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
-            let end = session.journal.log.end();
-            let position = match session.shadow.is_alternate() {
-                true => end,
-                false => attachment.position().unwrap_or(end),
+            attachment.in_scrollback = match session.shadow.is_alternate() {
+                true => session.scrolled_lines(),
+                false => session.scrollback_of(attachment),
             };
             let terminal = glance.as_ref().or(session.shadow.screen());
             let terminal = terminal.expect("the model has caught up where there was neither");
-            session.bring_forward(terminal, attachment, position, 0);
+            session.bring_forward(terminal, attachment, 0);
         });
     }
 

@@ -19,6 +19,7 @@ mod packing;
 mod past_clients;
 mod plain_runs;
 mod question;
+mod scrollback;
 mod shadow;
 #[cfg(test)]
 mod shadow_properties;

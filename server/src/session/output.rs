@@ -10,6 +10,7 @@ use psess_protocol::terminal::{Limits, Terminal};
 
 use super::attachment::Attachment;
 use super::draft::Draft;
+use super::milestone::Milestone;
 use super::shadow::{Next, Shadow};
 use super::{ConnectionId, Session};
 use crate::input_queue::NO_CLIENT;
@@ -124,7 +125,7 @@ impl Session {
             return;
         }
         let position = self.shadow.position();
-        let (fed, _) = self.shadow.counts();
+        let fed = self.shadow.fed_bytes();
         self.shadow.catch_up(&self.journal.log);
         self.pass_milestone();
         for query in self.shadow.terminal_mut().take_queries() {
@@ -161,8 +162,16 @@ impl Session {
     }
 
     fn pass_milestone(&mut self) {
-        let (_, scrolled) = self.shadow.counts();
-        self.milestones.pass(self.shadow.position(), scrolled);
+        self.milestones.pass(self.milestone());
+    }
+
+    /// Where the model is.
+    pub(super) fn milestone(&self) -> Milestone {
+        Milestone {
+            offset: self.shadow.position(),
+            size: self.shadow.size(),
+            lines: self.shadow.whole_scrolled_lines(),
+        }
     }
 
     /// Whether a client is to be sent what only the terminal model knows.

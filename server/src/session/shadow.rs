@@ -328,9 +328,24 @@ impl Shadow {
         self.packing.take_freed(&self.terminal)
     }
 
-    /// How many bytes the terminal was fed, and how many lines scrolled off, up to `position`.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.terminal.fed_bytes(), self.terminal.scrolled_lines())
+    /// How many bytes the terminal was fed, up to `position`.
+    pub(super) fn fed_bytes(&self) -> u64 {
+        self.terminal.fed_bytes()
+    }
+
+    /// How many lines scrolled off, up to `position`.
+    pub(super) fn scrolled_lines(&self) -> u64 {
+        self.terminal.scrolled_lines()
+    }
+
+    /// How many of them are whole.
+    pub(super) fn whole_scrolled_lines(&self) -> u64 {
+        self.terminal.whole_scrolled_lines()
+    }
+
+    /// How many of them the program wanted cleared.
+    pub(super) fn cleared_lines(&self) -> u64 {
+        self.terminal.cleared_lines()
     }
 }
 

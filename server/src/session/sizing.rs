@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use psess_protocol::message::{History, ReplayPurpose};
 use psess_protocol::size::Size;
 
+use super::scrollback::MAX_MISSED_LINES;
 use super::{ConnectionId, Session};
 
 impl Session {
@@ -14,10 +14,11 @@ impl Session {
     }
 
     pub(super) fn handle_resize(&mut self, now: Instant, connection: ConnectionId, size: Size) {
+        self.note_scrollback(connection);
         let Some(attachment) = self.attachments.get_mut(connection) else {
             return;
         };
-        attachment.size = size.clamped();
+        attachment.handle_resize(size.clamped());
         let types = !attachment.read_only;
         let alone = self.attachments.len() == 1 && types;
         if self.size_owner == Some(connection) || alone {
@@ -47,13 +48,18 @@ impl Session {
             return;
         }
         self.catch_up(now);
+        let connections: Vec<_> = self.attachments.connections().collect();
+        for &connection in &connections {
+            self.note_scrollback(connection);
+        }
+        self.milestones.mark(self.milestone());
         self.shadow.terminal_mut().resize(size);
+        self.milestones.mark(self.milestone());
         self.record.size = size;
         self.pty_size = Some(size);
         self.active = now;
         // The log after a checkpoint is all of one size.
         self.write_checkpoint();
-        let connections: Vec<_> = self.attachments.connections().collect();
         connections
             .into_iter()
             .for_each(|connection| self.match_size(connection));
@@ -71,9 +77,8 @@ impl Session {
         }
         self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
-            let purpose = ReplayPurpose::CatchUp { skipped_lines: 0 };
             let terminal = session.shadow.terminal();
-            session.show(terminal, attachment, History::None, purpose);
+            session.bring_forward(terminal, attachment, MAX_MISSED_LINES);
         });
     }
 }
