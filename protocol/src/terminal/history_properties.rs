@@ -173,5 +173,5 @@ fn a_packed_history_is_the_same_history() {
     println!("{packed_blocks} blocks packed, {reopened_blocks} reopened, {smallest}");
     assert!(packed_blocks > 100, "{packed_blocks}");
     assert!(reopened_blocks > 5, "{reopened_blocks}");
-    assert!(smallest < 0.5, "{smallest}");
+    assert!(smallest < 0.3, "{smallest}");
 }
