@@ -16,6 +16,7 @@ use super::world::{PATIENCE, World};
 pub(crate) fn soak(seconds: u64, sessions: usize) {
     let world = World::new();
     let mut random = Rng::new();
+    println!("seed {}", random.get_seed());
     // One session stays, so that the keeper does.
     world.start("stays", Program::Echo);
     // What one round leaves behind in caches and pools is no leak.
