@@ -24,6 +24,7 @@ mod shadow;
 #[cfg(test)]
 mod shadow_properties;
 mod sizing;
+mod tidying;
 
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,7 @@ use milestone::Milestones;
 use past_clients::PastClients;
 use question::Questions;
 use shadow::Shadow;
+use tidying::Tidying;
 
 /// With so much unsent, Ctrl-C, Ctrl-Z and Ctrl-\ bring a client forward.
 const SKIP_BYTES: u64 = 64 << 10;
@@ -97,11 +99,7 @@ pub struct Session {
     /// Servers died of it, though not enough of them to set it aside.
     on_probation: bool,
     recovered: Instant,
-    /// Where the log began, and since when.
-    log_start: Offset,
-    trimmed: Instant,
-    /// When the log needed all of its ring last, if that is long.
-    crowded: Instant,
+    tidying: Tidying,
 }
 
 impl Session {
@@ -146,9 +144,7 @@ impl Session {
             set_aside: false,
             on_probation: false,
             recovered: now,
-            log_start: Offset(0),
-            trimmed: now,
-            crowded: now,
+            tidying: Tidying::new(now),
         };
         session.recover(limits, predecessor);
         session

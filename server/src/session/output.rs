@@ -28,13 +28,6 @@ const SHORT: u64 = 64 << 10;
 /// room.
 const HOLD: Duration = Duration::from_secs(60);
 
-/// The memory of output that nobody needs any more is kept for what comes next, as long as a piece of
-/// the log is forgotten at least so often: in a flood of more than 4 MB/s.
-const UNTIDY: Duration = Duration::from_millis(250);
-
-/// A log's ring that is no longer needed stays long for so long, if a flood goes on.
-const CROWDED: Duration = Duration::from_secs(10);
-
 /// A checkpoint is written after so much output.
 const CHECKPOINT_EVERY: u64 = 4 << 20;
 
@@ -90,14 +83,7 @@ impl Session {
             self.handling(|session| session.shadow.pack(now));
         }
         self.trim(now);
-        let log = &self.journal.log;
-        if !log.is_too_long() {
-            self.crowded = now;
-        }
-        if log.start() != self.log_start {
-            self.log_start = log.start();
-            self.trimmed = now;
-        }
+        self.tidying.observe(now, &self.journal.log);
         if self.tidy_due().is_some_and(|due| due <= now) {
             self.journal.tidy_log();
         }
@@ -105,12 +91,7 @@ impl Session {
 
     /// When the log is to be tidied.
     pub(super) fn tidy_due(&self) -> Option<Instant> {
-        let is_untidy = self.journal.log.is_untidy();
-        let calm = self.trimmed + UNTIDY;
-        is_untidy.then(|| match self.journal.log.is_too_long() {
-            true => calm.min(self.crowded + CROWDED),
-            false => calm,
-        })
+        self.tidying.due(&self.journal.log)
     }
 
     /// Whether the heap has free memory in its middle that may be worth giving back.
