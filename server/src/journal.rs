@@ -213,7 +213,7 @@ impl Journal {
     /// A place for the next read from the pty: see `OutputLog::spare`.
     pub fn log_spare(&mut self) -> &mut [u8] {
         if self.log.overflow().is_some() {
-            // Where it cannot, or is long, the oldest goes.
+            // Where it cannot grow, the oldest goes.
             let _ = self.log.grow(self.file.as_fd(), header(&self.header));
             if let Some(rest) = self.log.overflow() {
                 self.trim_log(rest);

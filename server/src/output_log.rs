@@ -26,8 +26,7 @@ use crate::journal_header::{HEADER_BYTES, Header};
 pub(crate) const LONG_RING_BYTES: usize = 32 << 20;
 
 /// Bytes of a short ring: more than is kept where no client lags, for checkpoints and the terminal
-/// model. It divides the other,
-/// so that a byte's place in the one tells its place in the other.
+/// model. It divides the other, so that a byte's place in the one tells its place in the other.
 pub(crate) const SHORT_RING_BYTES: usize = 16 << 20;
 
 /// One read from a pty: n_tty hands out at most so many bytes. Not one more, so that a read that
@@ -58,7 +57,7 @@ pub struct OutputLog {
     end: Offset,
     /// The ring is filled with 0xFF from `end` to here.
     filled: u64,
-    /// Some was forgotten since it was tidied.
+    /// Some was forgotten, or the ring laid out anew, since it was tidied.
     is_untidy: bool,
 }
 
@@ -115,7 +114,7 @@ impl OutputLog {
         self.length == LONG_RING_BYTES && self.fits(SHORT_RING_BYTES - 2 * PIECE as usize)
     }
 
-    /// Whether there is something to tidy.
+    /// Whether some was forgotten, or the ring laid out anew, since it was tidied.
     pub(crate) fn is_untidy(&self) -> bool {
         self.is_untidy
     }
@@ -267,12 +266,12 @@ impl OutputLog {
 }
 
 fn map(file: BorrowedFd<'_>, length: usize) -> io::Result<RingMapping> {
-    // SAFETY: the keeper, which holds the file as well, never writes to it or shortens it (`Journal::open`
-    // has seen that it is long enough), and gives it to one
-    // server at a time; clients get it to read (`Journal::open_log`). The holes that we make ourselves,
-    // with what they held gone, take `&mut Journal`. What we write to one half nobody looks for in the
-    // other before more was read from the pty. Where a ring takes another's place, a reference lives
-    // into one of them at a time, and the other is unmapped before what it got is looked for.
+    // SAFETY: the keeper, which holds the file as well, never writes to it or shortens it
+    // (`Journal::open` has seen that it is long enough), and gives it to one server at a time; clients
+    // get it to read (`Journal::open_log`). The holes that we make ourselves, with what they held gone,
+    // take `&mut Journal`. What we write to one half nobody looks for in the other before more was
+    // read from the pty. Where a ring takes another's place, a reference lives into one of them at a
+    // time, and the other is unmapped before what it got is looked for.
     unsafe { RingMapping::new(file, HEADER_BYTES, length) }
 }
 
