@@ -35,9 +35,7 @@ impl CommandTransport {
     }
 
     pub(super) fn argv(&self) -> Vec<OsString> {
-        let relay = [self.psess(), "relay"];
-        let words = self.command.iter().map(String::as_str).chain(relay);
-        words.map(OsString::from).collect()
+        self.psess_argv("relay")
     }
 }
 
@@ -51,8 +49,7 @@ impl CommandTransport {
     pub(super) fn install_line(&self) -> String {
         let words = self.command.iter().map(String::as_str);
         let argv = words.chain(["sh", "-c"]).collect();
-        let path = self.psess.as_deref().filter(|path| path.contains('/'));
-        copying::line(argv, path.unwrap_or("/usr/local/bin/psess"))
+        copying::line(argv, self.configured_psess(), "/usr/local/bin/psess")
     }
 
     /// The command line that runs psess in another role on the far side.

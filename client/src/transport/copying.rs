@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-/// Copies it to `path` there, by a command whose last word a shell there is to run. A path that begins
-/// with `~/` is in the home there.
-pub(super) fn line(argv: Vec<&str>, path: &str) -> String {
+/// Copies it to where psess is `configured` to be there, if that is a path, else to `usual`, by a command
+/// whose last word a shell there is to run. A path that begins with `~/` is in the home there.
+pub(super) fn line(argv: Vec<&str>, configured: Option<&str>, usual: &str) -> String {
+    let configured = configured.filter(|name| name.contains('/'));
+    let path = configured.unwrap_or(usual);
     let folder = match path.rsplit_once('/') {
         Some(("" | "~", _)) | None => String::new(),
         Some((folder, _)) => format!("mkdir -p {}; ", in_double_quotes(folder)),
@@ -48,12 +50,18 @@ mod tests {
             ("~/psess", r#"'cat >"$HOME/psess"; chmod +x "$HOME/psess"'"#),
             ("/psess", r#"'cat >"/psess"; chmod +x "/psess"'"#),
         ] {
-            let line = line(vec!["ssh", "far"], path);
             let start = format!("ssh far {copy} <");
-            assert!(
-                line.starts_with(&start),
-                "{line} does not start with {start}"
-            );
+            for (configured, usual) in [
+                (Some(path), "/usual/psess"),
+                (Some("name"), path),
+                (None, path),
+            ] {
+                let line = line(vec!["ssh", "far"], configured, usual);
+                assert!(
+                    line.starts_with(&start),
+                    "{line} does not start with {start}"
+                );
+            }
         }
     }
 }

@@ -137,8 +137,11 @@ impl SshTransport {
 
     /// The line of a shell that copies this machine's psess to where [`remote_command`] looks.
     pub(super) fn install_line(&self) -> String {
-        let path = self.psess.as_deref().filter(|path| path.contains('/'));
-        copying::line(self.login_argv(), path.unwrap_or("~/.local/bin/psess"))
+        copying::line(
+            self.login_argv(),
+            self.configured_psess(),
+            "~/.local/bin/psess",
+        )
     }
 
     /// The command line that prints ssh's effective settings for this host, or for a hop on the
