@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use fastrand::Rng;
 use psess_protocol::codec;
 use psess_protocol::frame::{Decoder, Frame};
 use psess_protocol::identity::{ClientId, Generation, SessionId};
@@ -342,29 +343,22 @@ fn a_client_whose_history_was_cut_short_by_another_size_has_all_of_it_later() {
 fn whatever_happens_no_line_is_missing() {
     let sizes = [SMALL, LARGE, Size::new(24, 100), Size::new(10, 60)];
     for seed in 0..400_u64 {
-        let mut state = seed;
-        let mut below = move |limit: u64| {
-            // Knuth, The Art of Computer Programming, volume 2, 3.3.4.
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % limit
-        };
+        let mut random = Rng::with_seed(seed);
         let mut printer = Printer::new();
-        printer.padding = [0, 0, 70, 200][below(4) as usize];
-        let mut clients: Vec<_> = (1..=1 + below(3) as u8)
+        printer.padding = [0, 0, 70, 200][random.usize(..4)];
+        let mut clients: Vec<_> = (1..=1 + random.u8(..3))
             .map(|number| {
                 printer.print(30);
-                let size = sizes[below(4) as usize];
+                let size = sizes[random.usize(..4)];
                 Client::attach(&mut printer, number, size)
             })
             .collect();
         for _ in 0..60 {
-            let count = clients.len() as u64;
-            let client = &mut clients[below(count) as usize];
-            match below(9) {
-                0 => printer.print(below(5) as u32),
-                1 => printer.print(below(100) as u32),
+            let count = clients.len();
+            let client = &mut clients[random.usize(..count)];
+            match random.u8(..9) {
+                0 => printer.print(random.u32(..5)),
+                1 => printer.print(random.u32(..100)),
                 2 => client.types(&mut printer),
                 3 => client.poll(&mut printer),
                 4 => drop(client.receive_some(&mut printer)),
@@ -373,13 +367,13 @@ fn whatever_happens_no_line_is_missing() {
                 7 => {
                     // What is under way is drawn for the size before.
                     client.receive(&mut printer);
-                    client.resize(sizes[below(4) as usize]);
+                    client.resize(sizes[random.usize(..4)]);
                     client.send(&mut printer, &ClientMessage::Resize(client.size));
                 }
                 _ => {
-                    let lines = below(100) as u32;
-                    if below(3) == 0 {
-                        client.resize(sizes[below(4) as usize]);
+                    let lines = random.u32(..100);
+                    if random.u8(..3) == 0 {
+                        client.resize(sizes[random.usize(..4)]);
                     }
                     client.redial(&mut printer, |printer| printer.print(lines));
                 }
