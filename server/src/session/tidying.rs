@@ -53,3 +53,59 @@ impl Tidying {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::journal::Journal;
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// The program prints so much, and all but the last `keep` bytes are forgotten.
+    fn print(journal: &mut Journal, bytes: u64, keep: u64) {
+        let end = journal.log.end().0 + bytes;
+        while journal.log.end().0 < end {
+            let read = journal.log_spare().len();
+            journal.commit_output(read);
+        }
+        let keep = Offset(journal.log.end().0 - keep);
+        journal.trim_log(keep);
+    }
+
+    #[test]
+    fn the_log_is_tidied_when_a_flood_is_over() {
+        let start = Instant::now();
+        let mut journal = Journal::unshared().unwrap();
+        let mut tidying = Tidying::new(start);
+        for second in 0..3 {
+            let now = start + Duration::from_secs(second);
+            print(&mut journal, 8 * MIB, 4 * MIB);
+            tidying.observe(now, &journal.log);
+            tidying.observe(now + CALM / 2, &journal.log);
+            assert_eq!(tidying.due(&journal.log), Some(now + CALM));
+        }
+        journal.tidy_log();
+        assert_eq!(tidying.due(&journal.log), None);
+    }
+
+    #[test]
+    fn a_ring_that_need_not_be_long_is_made_short_in_a_flood() {
+        let start = Instant::now();
+        let mut journal = Journal::unshared().unwrap();
+        let mut tidying = Tidying::new(start);
+        // A client lags, ...
+        print(&mut journal, 24 * MIB, 20 * MIB);
+        let lagging = start + Duration::from_secs(30);
+        tidying.observe(lagging, &journal.log);
+        assert!(!journal.log.is_too_long());
+        // ... and then no longer.
+        for second in 1..=11 {
+            let now = lagging + Duration::from_secs(second);
+            print(&mut journal, 2 * MIB, 4 * MIB);
+            tidying.observe(now, &journal.log);
+            let due = (now + CALM).min(lagging + TOO_LONG);
+            assert_eq!(tidying.due(&journal.log), Some(due));
+        }
+    }
+}
