@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use psess_harness::{Counter, Sshd, Terminal, World, eventually};
+use psess_harness::{Counter, Signal, Sshd, Terminal, World, eventually};
 
 use crate::resume::ssh_processes;
 use crate::world;
@@ -82,6 +82,40 @@ fn after_ssh_asked_for_a_password() {
     let all = terminal.look(|screen| screen.all_rows());
     let asked = all.iter().filter(|row| row.ends_with("Password:"));
     assert_eq!(asked.count(), 1, "that of the first dial");
+}
+
+#[test]
+fn after_the_client_was_stopped_while_ssh_asked() {
+    let world = world();
+    let passwords = ["371942", "550817"];
+    let Some(sshd) = Sshd::with_one_time_passwords(&world, &passwords) else {
+        return;
+    };
+    let script = "printf '\\033[?1049h\\033[?2004hfull screen'; exec cat";
+    let terminal = world.open(["new", "far:build", "--", "/bin/sh", "-c", script]);
+    terminal.wait_for_text("Password:");
+    terminal.type_keys(format!("{}\r", passwords[0]));
+    terminal.wait_for_text("full screen");
+    for process in ssh_processes(&world, &sshd) {
+        process.kill();
+    }
+    terminal.wait_for_text("psess: Enter dials again");
+    terminal.type_keys("\r");
+    terminal.wait_for_text("Password:");
+    let client = terminal.process();
+    client.signal(Signal::TSTP);
+    eventually("the client stands still", || {
+        client
+            .status("State")
+            .filter(|state| state.starts_with('T'))
+    });
+    terminal.settle();
+    client.signal(Signal::CONT);
+    terminal.type_keys(format!("{}\r", passwords[1]));
+    terminal.wait_for("what the program drew", |screen| {
+        (screen.alternate() && screen.shows("full screen")).then_some(())
+    });
+    assert!(terminal.look(|screen| screen.modes_left()).len() > 1);
 }
 
 #[test]

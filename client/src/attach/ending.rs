@@ -59,8 +59,9 @@ impl AttachedClient {
         let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
         if was_raw {
             self.raw = RawTerminal::enter().ok();
-            self.link.handle_disturbed(Instant::now());
         }
+        // Also where ssh had the terminal: that is as a shell left it now.
+        self.link.handle_disturbed(Instant::now());
     }
 
     /// Leaves the terminal as it was found, if something was written there.
