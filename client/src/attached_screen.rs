@@ -66,6 +66,8 @@ pub struct AttachedScreen {
     touched: bool,
     /// Another program has, or had, all but the top quarter.
     is_lent: bool,
+    /// The terminal may show something else than the model.
+    is_unsure: bool,
 }
 
 impl AttachedScreen {
@@ -87,6 +89,7 @@ impl AttachedScreen {
             began: false,
             touched: false,
             is_lent: false,
+            is_unsure: false,
         }
     }
 
@@ -149,6 +152,7 @@ impl AttachedScreen {
     pub fn begin_replay(&mut self, purpose: ReplayPurpose, again: bool) {
         self.hide_banner();
         self.is_covered &= matches!(purpose, ReplayPurpose::Update);
+        self.is_unsure = false;
         self.began = true;
         self.queue.push(self.held.spoil(), false);
         self.queue.push(&self.held.give_up(), true);
@@ -168,13 +172,25 @@ impl AttachedScreen {
         }
     }
 
-    /// The terminal has another size.
+    /// The terminal has another size. It may show something else than the model then: it takes rows
+    /// back from its scrollback, or pushes a banner, or another program's words, up into that.
     pub fn resize(&mut self, size: Size) {
+        let before = std::mem::replace(&mut self.size, size);
+        let has_pushed = self.is_lent || self.banner.is_some() && size.rows < before.rows;
         self.hide_banner();
-        self.size = size;
         if let Some(model) = &mut self.model {
+            let row = model.cursor_row();
             model.resize(size);
+            let unwraps = size.columns > before.columns && model.cursor_row() != row;
+            let wraps = size.columns < before.columns;
+            self.is_unsure |= has_pushed || unwraps || wraps || size.rows > before.rows;
         }
+    }
+
+    /// Whether the screen is to be drawn anew by a replay, as something was drawn from a model that may
+    /// not be what the terminal shows, or is going to be.
+    pub fn take_unsure(&mut self) -> bool {
+        (self.banner.is_some() || self.is_lent) && std::mem::take(&mut self.is_unsure)
     }
 
     /// Shows this line, or these, over the screen, in the place of those before, or none. They
@@ -738,6 +754,64 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Scrollback and screen, whatever wraps there.
+    fn all_text(terminal: &Terminal) -> String {
+        let snapshot = terminal.snapshot();
+        let shown = |name: &str| name.starts_with("history ") || name.starts_with("main ");
+        let entries = snapshot.entries.iter().filter(|(name, _)| shown(name));
+        let text: String = entries.map(|(_, text)| text.as_str()).collect();
+        text.replace("{continues}", "").replace("{open}", "")
+    }
+
+    #[test]
+    fn where_a_resized_terminal_may_not_show_what_the_model_does_a_replay_is_called_for() {
+        let before = Size::new(8, 40);
+        let short = "a line\r\n".repeat(30);
+        let wrapped = format!("{}\r\n", "wrapped ".repeat(6)).repeat(30);
+        let banner = || Some("no contact".to_owned());
+        let mut sure = 0;
+        for (text, size, [is_covered, is_lent]) in [short, wrapped].iter().flat_map(|text| {
+            let sizes = [(8, 40), (8, 60), (8, 30), (4, 40), (12, 40), (4, 60)];
+            let covers = [[false, false], [true, false], [true, true]];
+            let size = |(rows, columns)| Size::new(rows, columns);
+            let both = move |size| covers.map(|cover| (text, size, cover));
+            sizes.map(size).into_iter().flat_map(both)
+        }) {
+            let mut screen = AttachedScreen::new(before, true);
+            let mut users = Terminal::new(before, Limits::default());
+            let mut without = Terminal::new(before, Limits::default());
+            screen.begin_replay(ReplayPurpose::Update, true);
+            screen.write(text.as_bytes());
+            without.feed(text.as_bytes());
+            screen.show_banner(banner().filter(|_| is_covered));
+            if is_lent {
+                screen.lend();
+            }
+            let mut show = |screen: &mut AttachedScreen| {
+                users.feed(screen.queue().pending());
+                let all = screen.queue().pending().len();
+                screen.queue().take(all);
+                users.resize(size);
+            };
+            show(&mut screen);
+            without.resize(size);
+            screen.resize(size);
+            if !is_lent {
+                screen.show_banner(banner());
+            }
+            let is_unsure = screen.take_unsure();
+            screen.take_back();
+            screen.write(b"more\r\n");
+            without.feed(b"more\r\n");
+            show(&mut screen);
+            let same = all_text(&users) == all_text(&without)
+                && users.cursor_row() == without.cursor_row();
+            assert!(is_unsure || same, "{size:?}: {}", all_text(&users));
+            sure += usize::from(!is_unsure);
+        }
+        assert!(sure > 6, "{sure}");
     }
 
     #[test]

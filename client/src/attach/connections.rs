@@ -66,7 +66,7 @@ impl AttachedClient {
             self.recorder.handle_suspect(connection);
         }
         self.show_line(now);
-        if self.screen.take_covered() {
+        if self.screen.take_covered() || self.screen.take_unsure() {
             self.link.handle_disturbed(now);
             return self.act(now);
         }
