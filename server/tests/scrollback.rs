@@ -1,7 +1,8 @@
 //! What clients' terminals have in their scrollbacks when others attach in other sizes, links are
 //! cut, and servers die: each line once.
 
-use std::time::Instant;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use psess_protocol::codec;
@@ -26,9 +27,24 @@ const SMALL: Size = Size {
 };
 const LARGE: Size = Size { rows: 30, ..SMALL };
 
+fn record() -> Record {
+    Record {
+        id: SessionId([9; 16]),
+        name: "work".parse().unwrap(),
+        command: String::new(),
+        created: 0,
+        attached: 0,
+        size: SMALL,
+        pid: 1,
+        outcome: None,
+    }
+}
+
 /// A session that prints numbered lines.
 struct Printer {
     session: Session,
+    /// Its journal's.
+    descriptors: (OwnedFd, OwnedFd),
     now: Instant,
     printed: u32,
     /// How much stands in each line behind its number.
@@ -38,23 +54,23 @@ struct Printer {
 impl Printer {
     fn new() -> Self {
         let now = Instant::now();
-        let record = Record {
-            id: SessionId([9; 16]),
-            name: "work".parse().unwrap(),
-            command: String::new(),
-            created: 0,
-            attached: 0,
-            size: SMALL,
-            pid: 1,
-            outcome: None,
-        };
         let journal = Journal::unshared().unwrap();
+        let descriptors = journal.descriptors().unwrap();
         Self {
-            session: Session::new(now, record, journal, Limits::default()),
+            session: Session::new(now, record(), journal, Limits::default()),
+            descriptors,
             now,
             printed: 0,
             padding: 0,
         }
+    }
+
+    /// The server is killed, and another one takes over.
+    fn restart(&mut self) {
+        let copy = |fd: &OwnedFd| fd.try_clone().unwrap();
+        let (file, input) = &self.descriptors;
+        let journal = Journal::open(copy(file), copy(input)).unwrap();
+        self.session = Session::new(self.now, record(), journal, Limits::default());
     }
 
     fn print_text(&mut self, text: &str) {
@@ -498,4 +514,23 @@ fn what_the_history_no_longer_has_is_counted() {
     let missing = u64::from(printer.printed) - lines.len() as u64;
     assert!(missing > 4_000, "{missing}");
     assert_eq!(small.skipped, missing);
+}
+
+#[test]
+fn what_a_server_before_kept_and_the_log_no_longer_has_is_not_missing() {
+    let mut printer = Printer::new();
+    let mut client = Client::attach(&mut printer, 1, SMALL);
+    printer.print(100);
+    client.receive(&mut printer);
+    client.redial(&mut printer, |printer| {
+        printer.print(3_000);
+        printer.restart();
+        // More than is held, and longer.
+        printer.now += Duration::from_secs(120);
+        printer.print_text(&"\x1b[31mred \x1b[m\r".repeat(800_000));
+        printer.print(10);
+        printer.session.settle(printer.now + Duration::from_secs(1));
+    });
+    client.receive(&mut printer);
+    client.doubled_lines(&printer);
 }

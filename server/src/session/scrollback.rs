@@ -115,6 +115,8 @@ impl Session {
         match self.milestones.lines_before(position) {
             Some(before) if position < log.start() => before,
             Some(before) => fewest.max(before.min(next.lines)),
+            // How many ended before the log's start is not known, and more than that is never sent.
+            None if position < log.start() => fewest.saturating_sub(MAX_MISSED_LINES),
             None => fewest,
         }
     }
