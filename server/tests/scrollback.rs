@@ -534,3 +534,27 @@ fn what_a_server_before_kept_and_the_log_no_longer_has_is_not_missing() {
     client.receive(&mut printer);
     client.doubled_lines(&printer);
 }
+
+#[test]
+fn lines_in_the_place_of_those_that_came_back_are_not_missing() {
+    for moves in [
+        "\x1b[H",
+        "\x1b[H\x1b[30M",
+        "\x1b[H\x1b[30L",
+        "\x1b[2J\x1b[H",
+    ] {
+        let (mut printer, mut small, mut large) = two();
+        large.types(&mut printer);
+        small.receive(&mut printer);
+        printer.print_text(moves);
+        let first = printer.printed;
+        printer.print(40);
+        small.types(&mut printer);
+        small.receive(&mut printer);
+        let lines = small.lines();
+        let missing: Vec<_> = (first..printer.printed)
+            .filter(|line| !lines.contains(line))
+            .collect();
+        assert_eq!(missing, [], "{moves:?}");
+    }
+}

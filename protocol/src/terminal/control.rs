@@ -126,6 +126,7 @@ impl State {
         self.clamp_cursor();
         let cell = self.screen().row(self.cursor.row).cell(self.cursor.column);
         self.cursor.wraps &= !cell.is_empty() && self.cursor.column + 1 == self.right_limit();
+        self.settle_returned();
     }
 
     /// Puts the cursor where it may be.
@@ -152,6 +153,7 @@ impl State {
             }
         } else if self.cursor.row > 0 {
             self.cursor.row -= 1;
+            self.settle_returned();
         }
         self.cursor.wraps = false;
     }
@@ -161,6 +163,7 @@ impl State {
         self.margins = Margins::full(self.size);
         self.modes.origin = false;
         self.cursor = super::cursor::Cursor::default();
+        self.settle_returned();
         let columns = self.size.columns;
         for row in self.screen_mut().rows_mut() {
             row.clear(0);

@@ -238,6 +238,7 @@ impl State {
         self.cursor.row = base.saturating_add(row - 1).min(self.size.rows - 1);
         self.clamp_cursor();
         self.cursor.wraps = false;
+        self.settle_returned();
     }
 
     fn go_to_column(&mut self, column: u16) {
@@ -260,6 +261,7 @@ impl State {
         };
         self.cursor.row = self.cursor.row.saturating_sub(count).max(top);
         self.cursor.wraps = false;
+        self.settle_returned();
     }
 
     fn move_down(&mut self, count: u16) {
@@ -380,9 +382,6 @@ impl State {
     /// ED, and DECSED, which passes protected cells by.
     fn erase_display(&mut self, what: u16, selective: bool) {
         let row = self.cursor.row;
-        if self.alternate.is_none() && (what == 2 || (what, row) == (0, 0)) {
-            self.history.give_up_returned();
-        }
         match what {
             0 => {
                 self.erase_line(0, selective);

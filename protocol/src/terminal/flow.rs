@@ -46,6 +46,24 @@ impl State {
         }
     }
 
+    /// To be called where the cursor may have gone up: among lines that came back from the history
+    /// what is there changes.
+    #[inline(always)]
+    pub(super) fn settle_returned(&mut self) {
+        if self.history.returned() > 0 && self.alternate.is_none() {
+            self.give_up_returned_at_cursor();
+        }
+    }
+
+    fn give_up_returned_at_cursor(&mut self) {
+        let rows = self.main.rows().iter();
+        let up_to_cursor = rows.take(usize::from(self.cursor.row) + 1);
+        let begun = up_to_cursor.filter(|row| !row.continuation).count();
+        if begun as u64 <= self.history.returned() {
+            self.history.give_up_returned();
+        }
+    }
+
     /// The first row of the main screen continues only a line that has no end.
     pub(super) fn detach_from_history(&mut self) {
         if !self.history.is_open() {

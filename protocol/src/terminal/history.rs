@@ -105,8 +105,13 @@ impl History {
         self.returned = self.returned.saturating_sub(lines as u64);
     }
 
-    /// The screen is blank: lines that came back to it will not scroll off again, and others do not
-    /// get their numbers.
+    /// How many lines came back to a screen that grew, and stand in its first rows.
+    pub(super) fn returned(&self) -> u64 {
+        self.returned
+    }
+
+    /// Lines that came back may be gone from the screen: others that scroll off do not get their
+    /// numbers.
     pub(super) fn give_up_returned(&mut self) {
         self.dropped += std::mem::take(&mut self.returned);
     }
@@ -465,12 +470,18 @@ mod tests {
         assert_eq!(terminal.scrolled_lines(), 71);
         terminal.resize(small);
         assert_eq!(terminal.scrolled_lines(), 77);
-        // They do not scroll off again where they are erased, and others do.
+        // They do not scroll off again where they are written over, and others do.
         for erase in [
             "\x1b[H\x1b[2J",
             "\x1b[H\x1b[J",
             "\x1b[3J\x1b[H\x1b[2J",
             "\x1bc",
+            "\x1b[H",
+            "\x1b[d",
+            "\x1b[99A",
+            "\x1b[r",
+            "\x1b8",
+            "\x1b#8",
         ] {
             let before = terminal.scrolled_lines();
             terminal.resize(Size::new(30, 80));

@@ -175,3 +175,60 @@ fn a_packed_history_is_the_same_history() {
     assert!(reopened_blocks > 5, "{reopened_blocks}");
     assert!(smallest < 0.3, "{smallest}");
 }
+
+/// Whatever is dropped, or goes back to the screen for a while.
+#[test]
+fn no_line_is_counted_twice_or_not_at_all() {
+    let mut returned = 0;
+    for seed in 0..50 {
+        let mut random = Random(Rng::with_seed(seed));
+        let limits = Limits {
+            history_lines: random.one_of(&[0, 1, 5, 100, 100_000]),
+            history_bytes: random.one_of(&[0, 50_000, 300_000, 8 << 20]),
+        };
+        let is_kept = limits.history_lines > 0 && limits.history_bytes > 0;
+        let size = random.size();
+        let mut terminal = Terminal::new(size, limits);
+        let mut whole = Terminal::new(
+            size,
+            Limits {
+                history_lines: u32::MAX,
+                history_bytes: usize::MAX,
+            },
+        );
+        let mut is_resized = false;
+        let mut before = 0;
+        for _ in 0..16 {
+            match random.below(10) {
+                0..=4 => {
+                    let output = random.output();
+                    terminal.feed(&output);
+                    whole.feed(&output);
+                }
+                5 | 6 => {
+                    terminal.resize(random.size());
+                    is_resized = true;
+                }
+                7 => {
+                    terminal.feed(b"\x1b[3J");
+                    whole.feed(b"\x1b[3J");
+                    assert_eq!(terminal.cleared_lines(), terminal.scrolled_lines());
+                }
+                8 => drop(terminal.set_history_share(random.below(200_000))),
+                _ => terminal.pack(),
+            }
+            let history = &terminal.state.history;
+            history.check_bytes();
+            let all = history.scrolled() + history.returned();
+            assert!(all >= before, "seed {seed}: {all} < {before}");
+            assert!(history.cleared() <= history.scrolled());
+            assert!(terminal.whole_scrolled_lines() <= history.scrolled());
+            if is_kept && !is_resized {
+                assert_eq!(history.scrolled(), whole.scrolled_lines(), "seed {seed}");
+            }
+            before = all;
+            returned += history.returned();
+        }
+    }
+    assert!(returned > 1_000, "{returned}");
+}
