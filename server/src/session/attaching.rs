@@ -149,7 +149,7 @@ impl Session {
         self.answer_skipped(connection);
         self.with_attachment(connection, |session, attachment| {
             attachment.in_scrollback = match attachment.in_log() {
-                // Also what goes on on the screen.
+                // It has all, the beginning of a line included that the screen goes on with.
                 Some(position) if position == session.journal.log.end() => session.scrolled_lines(),
                 Some(_) | None => session.scrollback_of(attachment),
             };

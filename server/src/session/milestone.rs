@@ -46,12 +46,9 @@ impl Milestones {
     /// without a size, that with the fewest lines.
     pub(crate) fn next(&self, position: Offset, size: Option<Size>) -> Option<Milestone> {
         let first = self.passed.get(self.before(position))?.offset;
-        let is_it = |milestone: &Milestone| {
-            let same = |size| milestone.size.same_cells(size);
-            size.is_some_and(same)
-        };
+        let fits = |milestone: &Milestone| size.is_some_and(|size| milestone.size.same_cells(size));
         self.at(first)
-            .min_by_key(|milestone| (!is_it(milestone), milestone.lines))
+            .min_by_key(|milestone| (!fits(milestone), milestone.lines))
     }
 
     /// How many lines had scrolled off at least by the last one before `position`.
