@@ -40,6 +40,14 @@ pub enum ServerCommand {
         host: Option<String>,
     },
     /// Start the server anew, of the program that is installed now; every session goes on
+    #[command(
+        after_long_help = "To be called after an upgrade. A newer psess reads what an older one kept. \
+        After a change to an older one, every session's program goes on, and the output until then may \
+        be gone.\n\n\
+        Examples:\n  \
+        psess server restart\n  \
+        psess server restart devbox:"
+    )]
     Restart {
         /// The machine; without it, this one
         host: Option<String>,
