@@ -47,6 +47,7 @@ mod table;
 mod tabs;
 mod text;
 mod title;
+mod transcript;
 mod width;
 
 #[cfg(test)]
@@ -264,6 +265,13 @@ impl Terminal {
             History::All => usize::MAX,
         };
         self.state.replay(Some(lines), self.feed.pending())
+    }
+
+    /// Gives `visit` what it holds as plain text, line by line without ends: the history, then what
+    /// shows, the main screen or the alternate one. Rows that wrapped are one line; blanks at the end
+    /// of a line are left out, as are empty lines at the end. There are no control characters in it.
+    pub fn visit_lines(&self, visit: &mut dyn FnMut(&str)) {
+        self.state.visit_lines(visit);
     }
 
     /// Bytes that turn `picture`, which an earlier call left on a terminal of `size`, into what

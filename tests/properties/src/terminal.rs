@@ -113,6 +113,17 @@ fn replays(terminal: &Terminal) {
     if let Some(difference) = copy.snapshot().difference(&terminal.snapshot()) {
         panic!("a replay differs: {difference}");
     }
+    assert_eq!(lines(&copy), lines(terminal), "a replay has other lines");
     let _ = terminal.replay(History::Lines(3));
     let _ = terminal.replay(History::None);
+}
+
+/// Its plain text, which no control character gets into.
+fn lines(terminal: &Terminal) -> Vec<String> {
+    let mut lines = Vec::new();
+    terminal.visit_lines(&mut |line| {
+        assert!(!line.contains(char::is_control), "{line:?}");
+        lines.push(line.to_owned());
+    });
+    lines
 }
