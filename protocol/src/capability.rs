@@ -27,6 +27,8 @@ pub enum Capability {
     DetachCommand = 8,
     /// Knows [`History::Since`](crate::message::History::Since).
     HistorySince = 9,
+    /// Knows [`ClientMessage::Show`](crate::message::ClientMessage::Show).
+    Showing = 10,
 }
 
 /// Not a capability: only a client's hello has it. A client that is sent it hears itself.
@@ -43,7 +45,8 @@ impl Capability {
         | Self::Renaming.bit()
         | Self::Typing.bit()
         | Self::DetachCommand.bit()
-        | Self::HistorySince.bit();
+        | Self::HistorySince.bit()
+        | Self::Showing.bit();
 
     /// Its bit in a hello.
     #[must_use]
@@ -66,6 +69,7 @@ impl fmt::Display for Capability {
             Self::Typing => "type straight into a session",
             Self::DetachCommand => "tell that a command detached a client",
             Self::HistorySince => "show the history from an offset on",
+            Self::Showing => "show a session to who is not attached",
         })
     }
 }

@@ -107,6 +107,15 @@ pub enum ClientMessage {
         /// Whether that was to stop the program: what is unsent may be skipped.
         stops: bool,
     },
+
+    /// Asks for what a session shows, without attaching to it: it changes nothing, and nobody is told.
+    /// Answered by `Shown` or `Failed`.
+    Show {
+        /// Which session.
+        session: Target,
+        /// How much history comes first; [`History::Since`] is none.
+        history: History,
+    },
 }
 
 impl ClientMessage {
@@ -121,6 +130,7 @@ impl ClientMessage {
             Self::Unwritten(_) => Some(Capability::Unwritten),
             Self::Lend => Some(Capability::Lending),
             Self::Typed { .. } => Some(Capability::Typing),
+            Self::Show { .. } => Some(Capability::Showing),
             Self::Environment(_)
             | Self::New(_)
             | Self::Attach(_)
@@ -194,6 +204,15 @@ pub enum ServerMessage {
     /// Attached: the session has another name now. No answer. Only for a client that says in its
     /// hello that it knows this ([`Capability::Renaming`]).
     Renamed(SessionName),
+
+    /// What a session shows: the next `length` bytes of `Replay` frames recreate it on a blank terminal
+    /// of this size. Then the next request may come.
+    Shown {
+        /// The session's size.
+        size: Size,
+        /// Bytes in the `Replay` frames that follow.
+        length: u64,
+    },
 }
 
 /// A session to start.

@@ -88,6 +88,10 @@ fn client_messages() -> Vec<ClientMessage> {
             },
             ..attach
         }),
+        ClientMessage::Show {
+            session: Target::Latest,
+            history: History::Lines(300),
+        },
     ]
 }
 
@@ -209,6 +213,10 @@ fn server_messages() -> Vec<ServerMessage> {
     }
     messages.push(ServerMessage::Renamed("play".parse().unwrap()));
     messages.push(ServerMessage::Detached(DetachReason::ByCommand));
+    messages.push(ServerMessage::Shown {
+        size,
+        length: 70_000,
+    });
     messages
 }
 

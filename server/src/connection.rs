@@ -6,19 +6,20 @@ use std::io;
 use std::time::Duration;
 
 use psess_descriptor::{Sink, Source};
+use psess_protocol::frame::{self, Kind};
 use psess_protocol::hello::Hello;
 use psess_protocol::identity::SessionId;
 use psess_protocol::message::{
-    Attach, ByteString, ClientMessage, Failure, FailureKind, ServerMessage, Usage,
+    Attach, ByteString, ClientMessage, Failure, FailureKind, History, ServerMessage, Target, Usage,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::environment;
 use crate::lent_terminal::Loan;
 use crate::reader::{Reader, Said};
-use crate::registry::{Open, Registry, Request};
-use crate::session::ConnectionId;
+use crate::registry::{Open, Registry, Request, no_longer_there};
+use crate::session::{ConnectionId, Shown};
 use crate::session_event::{Arrival, Event};
 use crate::session_task::encode;
 
@@ -30,6 +31,13 @@ const MAX_ENVIRONMENT: usize = 512 << 10;
 
 /// Sessions in one message of a list: each takes less than 1 KiB.
 const LIST_CHUNK: usize = 50;
+
+/// Terminal bytes in one frame of a replay.
+const REPLAY_CHUNK: usize = 16 << 10;
+
+/// A connection that has not taken a frame of a replay by then is closed: what follows is kept for it
+/// until then.
+const REPLAY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One connection.
 pub(crate) struct Connection {
@@ -208,6 +216,7 @@ impl Requests {
             }
             ClientMessage::List => return self.list().await,
             ClientMessage::AskUsage => return self.tell_usage().await,
+            ClientMessage::Show { session, history } => return self.show(session, history).await,
             ClientMessage::DetachAll(target) => done(
                 registry
                     .ask(|reply| Request::DetachAll(target, reply))
@@ -303,6 +312,36 @@ impl Requests {
         .await
     }
 
+    /// Shows a session, which nobody enters by that.
+    async fn show(&mut self, session: Target, history: History) -> io::Result<()> {
+        let nobodys = Vec::new();
+        let found = self
+            .registry
+            .ask(|reply| Request::Enter(session, nobodys, reply))
+            .await?;
+        let shown = match found {
+            Ok(session) => {
+                let (reply, answer) = oneshot::channel();
+                // One that has ended drops the question, and with it the answer.
+                let _ = session.send(Event::Show(history, reply)).await;
+                answer.await.unwrap_or_else(|_| Err(no_longer_there()))
+            }
+            Err(failure) => Err(failure),
+        };
+        let Shown { size, replay } = match shown {
+            Ok(shown) => shown,
+            Err(failure) => return self.write(&ServerMessage::Failed(failure)).await,
+        };
+        let length = replay.len() as u64;
+        self.write(&ServerMessage::Shown { size, length }).await?;
+        for part in replay.chunks(REPLAY_CHUNK) {
+            let mut bytes = Vec::new();
+            frame::encode(Kind::Replay, &[part], &mut bytes);
+            timeout(REPLAY_TIMEOUT, self.write_bytes(&bytes)).await??;
+        }
+        Ok(())
+    }
+
     /// Answers with something about all sessions, of which a message holds only so many.
     async fn write_in_parts<T>(
         &mut self,
@@ -323,11 +362,12 @@ impl Requests {
     async fn write(&mut self, message: &ServerMessage) -> io::Result<()> {
         let mut bytes = Vec::new();
         encode(message, &mut bytes);
-        self.output
-            .as_mut()
-            .expect("not attached")
-            .write_all(&bytes)
-            .await
+        self.write_bytes(&bytes).await
+    }
+
+    async fn write_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let output = self.output.as_mut().expect("not attached");
+        output.write_all(bytes).await
     }
 }
 
@@ -459,5 +499,38 @@ mod tests {
         }
         serving.await.unwrap();
         assert_eq!(told, ["opened", "left", "closed"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_a_replay_is_closed() {
+        let (client, connection, mut requests) = connection(&[ClientMessage::Show {
+            session: Target::Latest,
+            history: History::All,
+        }]);
+        let started = tokio::time::Instant::now();
+        let serving = tokio::spawn(connection.serve());
+        let (sender, mut mailbox) = mpsc::channel(1);
+        let mut sender = Some(sender);
+        while let Some(request) = requests.recv().await {
+            match request {
+                Request::Enter(Target::Latest, environment, reply) => {
+                    assert!(environment.is_empty(), "nobody enters by that");
+                    reply.send(Ok(sender.take().unwrap())).unwrap();
+                    let Some(Event::Show(History::All, reply)) = mailbox.recv().await else {
+                        panic!("the session is not asked");
+                    };
+                    let shown = Shown {
+                        size: Size::default(),
+                        replay: vec![b'x'; 8 << 20],
+                    };
+                    assert!(reply.send(Ok(shown)).is_ok());
+                }
+                Request::Opened | Request::Closed => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        serving.await.unwrap();
+        assert_eq!(started.elapsed().as_secs(), REPLAY_TIMEOUT.as_secs());
+        drop(client);
     }
 }

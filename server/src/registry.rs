@@ -288,9 +288,7 @@ impl Entries {
     /// The session that is meant.
     pub(crate) fn find(&self, target: &Target) -> Result<&Entry, Failure> {
         match target {
-            Target::Id(session) => self.get(*session).ok_or_else(|| {
-                no_such_session("that session is no longer there: it was ended".to_owned())
-            }),
+            Target::Id(session) => self.get(*session).ok_or_else(no_longer_there),
             Target::Latest => {
                 let used = |entry: &&Entry| (entry.record.attached, entry.record.created);
                 self.entries.values().max_by_key(used).ok_or_else(|| {
@@ -341,6 +339,11 @@ fn any_of(mut names: Vec<&str>) -> String {
         true => last,
         false => format!("{} or {last}", names.join(", ")),
     }
+}
+
+/// The session was there before.
+pub(crate) fn no_longer_there() -> Failure {
+    no_such_session("that session is no longer there: it was ended".to_owned())
 }
 
 fn no_such_session(message: String) -> Failure {

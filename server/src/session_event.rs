@@ -2,7 +2,7 @@
 
 use psess_descriptor::Sink;
 use psess_protocol::hello::Hello;
-use psess_protocol::message::{Attach, SessionSummary, SessionUsage};
+use psess_protocol::message::{Attach, Failure, History, SessionSummary, SessionUsage};
 use psess_protocol::name::SessionName;
 use psess_protocol::outcome::Outcome;
 use tokio::sync::{mpsc, oneshot};
@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::lent_terminal::Loan;
 use crate::reader::Reader;
 use crate::registry::Open;
-use crate::session::ConnectionId;
+use crate::session::{ConnectionId, Shown};
 
 /// How many messages may wait in a session's mailbox; its senders wait then.
 pub(crate) const MAILBOX: usize = 256;
@@ -35,6 +35,8 @@ pub(crate) enum Event {
     Summarize(oneshot::Sender<SessionSummary>),
     /// Somebody asks what the session takes.
     Measure(oneshot::Sender<SessionUsage>),
+    /// Somebody asks what the session shows, with so much history.
+    Show(History, oneshot::Sender<Result<Shown, Failure>>),
 }
 
 /// A connection that wants to attach.

@@ -625,6 +625,9 @@ fn a_session_that_three_servers_crashed_on_is_set_aside() {
     assert!(session.is_set_aside());
     assert!(session.title().contains("set aside"));
     let now = Instant::now();
+    let refused = session.shown(now, History::All).unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Internal);
+    assert!(refused.message.contains("'psess attach work'"));
     session
         .attach(now, ConnectionId(1), &attach(ANN, 1, None))
         .unwrap();
@@ -867,6 +870,48 @@ fn a_loss_is_told_until_anybody_attaches() {
     let _ = sent(&mut session, now, 4);
     session.handle_closed(now, ConnectionId(4));
     assert_eq!(session.lost(now), None, "who leaves on purpose is not lost");
+}
+
+#[test]
+fn what_is_shown_to_who_is_not_attached_changes_nothing() {
+    let (mut session, now) = session();
+    session
+        .attach(now, ConnectionId(1), &attach(ANN, 1, None))
+        .unwrap();
+    let _ = sent(&mut session, now, 1);
+    let _ = session.poll_pty_size();
+    session.handle_closed(now, ConnectionId(1));
+    for number in 0..100 {
+        print(&mut session, now, format!("{number}\r\n").as_bytes());
+    }
+    session.handle_exit(Outcome::Exited(2), 5);
+    session.handle_end_of_output(now);
+    for (history, lines) in [
+        (History::None, 23),
+        (History::Lines(7), 30),
+        (History::All, 100),
+    ] {
+        let shown = session.shown(now, history).unwrap();
+        let mut terminal = Terminal::new(shown.size, Limits::default());
+        terminal.feed(&shown.replay);
+        let mut numbers = Vec::<i32>::new();
+        terminal.visit_lines(&mut |line| numbers.push(line.parse().unwrap()));
+        assert_eq!(numbers, (100 - lines..100).collect::<Vec<_>>());
+    }
+    let later = now + Duration::from_secs(3600);
+    assert_eq!(session.lost(later), Some(later - now), "it stays lost");
+    assert_eq!(session.idle(later), later - now);
+    assert!(!session.was_seen());
+    assert_eq!(session.connections().count(), 0);
+    assert_eq!(session.poll_pty_size(), None);
+    // The client that was lost goes on as if nobody had asked.
+    session
+        .attach(now, ConnectionId(2), &attach(ANN, 2, Some(0)))
+        .unwrap();
+    let all: Vec<u8> = (0..100)
+        .flat_map(|number| format!("{number}\r\n").into_bytes())
+        .collect();
+    assert_eq!(output(&sent(&mut session, now, 2).0), all);
 }
 
 #[test]

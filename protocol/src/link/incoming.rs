@@ -44,7 +44,8 @@ impl LinkMessage {
             | ServerMessage::Server(_)
             | ServerMessage::Sessions { .. }
             | ServerMessage::Usage(_)
-            | ServerMessage::Ending(_) => Self::Foreign,
+            | ServerMessage::Ending(_)
+            | ServerMessage::Shown { .. } => Self::Foreign,
         }
     }
 }

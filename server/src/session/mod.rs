@@ -23,6 +23,7 @@ mod scrollback;
 mod shadow;
 #[cfg(test)]
 mod shadow_properties;
+mod shown;
 mod sizing;
 mod tidying;
 
@@ -51,6 +52,8 @@ use past_clients::PastClients;
 use question::Questions;
 use shadow::Shadow;
 use tidying::Tidying;
+
+pub use shown::Shown;
 
 /// With so much unsent, Ctrl-C, Ctrl-Z and Ctrl-\ bring a client forward.
 const SKIP_BYTES: u64 = 64 << 10;
@@ -192,7 +195,8 @@ impl Session {
             | ClientMessage::Status
             | ClientMessage::RestartServer
             | ClientMessage::EndAll
-            | ClientMessage::AskUsage => {
+            | ClientMessage::AskUsage
+            | ClientMessage::Show { .. } => {
                 return Err(protocol_failure(
                     "a request on a connection that is attached",
                 ));

@@ -201,6 +201,9 @@ impl SessionTask {
             Event::Measure(reply) => {
                 let _ = reply.send(self.session.usage());
             }
+            Event::Show(history, reply) => {
+                let _ = reply.send(self.session.shown(now, history));
+            }
         }
     }
 
