@@ -6,7 +6,7 @@ use clap_complete::env::CompleteEnv;
 
 use crate::commands::{
     attach, completions, config, detach, doctor, env, forget, kill, list, man, new, probe, rename,
-    server, why,
+    server, show, why,
 };
 use crate::completer;
 use crate::deferred::Deferred;
@@ -102,6 +102,8 @@ pub enum Command {
     /// List sessions (short: ls)
     #[command(alias = "ls")]
     List(Deferred<list::ListArgs>),
+    /// Print what a session shows and what scrolled off, without attaching
+    Show(Deferred<show::ShowArgs>),
     /// Detach every client of a session
     Detach(Deferred<detach::DetachArgs>),
     /// End a session

@@ -6,7 +6,11 @@ use psess_descriptor::{Sink, Source};
 use psess_protocol::capability::Capability;
 use psess_protocol::frame::Decoder;
 use psess_protocol::hello::Hello;
-use psess_protocol::message::{ClientMessage, ServerMessage, SessionSummary, Usage};
+use psess_protocol::message::{
+    ClientMessage, History, ServerMessage, SessionSummary, Target, Usage,
+};
+use psess_protocol::retention::MAX_HISTORY_BYTES;
+use psess_protocol::terminal::{Limits, Terminal};
 
 use crate::error::CommandError;
 use crate::greeting::{Greeted, greet};
@@ -22,6 +26,13 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// How long the server of this machine may take to its hello. A far one may take as long as its
 /// user needs to find the password.
 const LOCAL_HELLO: Duration = Duration::from_secs(10);
+
+/// What is kept here of a session that is shown: all that a server may keep, which takes more room
+/// where its blocks begin elsewhere.
+const SHOWN: Limits = Limits {
+    history_lines: u32::MAX,
+    history_bytes: 4 * MAX_HISTORY_BYTES,
+};
 
 /// A server that listens.
 #[derive(Debug)]
@@ -173,6 +184,36 @@ impl Conversation {
         }
     }
 
+    /// What a session shows, behind so much of its history, as a terminal that shows the same.
+    ///
+    /// # Errors
+    /// As [`Conversation::ask`].
+    pub async fn shown(
+        &mut self,
+        session: Target,
+        history: History,
+    ) -> Result<Terminal, CommandError> {
+        let (size, length) = match self.ask(&ClientMessage::Show { session, history }).await? {
+            ServerMessage::Shown { size, length } => (size, length),
+            other => return Err(self.nonsense(&other)),
+        };
+        let mut terminal = Terminal::new(size, SHOWN);
+        let mut missing = length;
+        while missing > 0 {
+            let mut part_length = 0;
+            let mut feed = |part: &[u8]| {
+                terminal.feed(part);
+                part_length = part.len() as u64;
+            };
+            let mut wire = self.wire();
+            let part = tokio::time::timeout(ANSWER, wire.receive_replay(&mut feed)).await;
+            self.decoder = std::mem::take(&mut wire.decoder);
+            self.in_time(part).await?;
+            missing = missing.saturating_sub(part_length);
+        }
+        Ok(terminal)
+    }
+
     /// A server that does not know a message would close the connection without a word.
     fn check_capability(&self, message: &ClientMessage) -> Result<(), CommandError> {
         let Some(missing) = message
@@ -194,7 +235,8 @@ impl Conversation {
             | Capability::Renaming
             | Capability::Typing
             | Capability::DetachCommand
-            | Capability::HistorySince => "run 'psess server restart'",
+            | Capability::HistorySince
+            | Capability::Showing => "run 'psess server restart'",
         };
         let words = format!(
             "the server is older (psess {}) and cannot {missing}: upgrade psess there, then {replace}",
@@ -231,6 +273,18 @@ impl Conversation {
         &mut self,
         answer: Result<Result<ServerMessage, WireError>, tokio::time::error::Elapsed>,
     ) -> Result<ServerMessage, CommandError> {
+        match self.in_time(answer).await? {
+            ServerMessage::Failed(failure) => {
+                Err(CommandError::of_failure(&self.place(), &failure))
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    async fn in_time<T>(
+        &mut self,
+        answer: Result<Result<T, WireError>, tokio::time::error::Elapsed>,
+    ) -> Result<T, CommandError> {
         let Ok(answer) = answer else {
             return Err(CommandError::new(
                 crate::error::ERROR,
@@ -241,12 +295,7 @@ impl Conversation {
                 ),
             ));
         };
-        match self.checked(answer).await? {
-            ServerMessage::Failed(failure) => {
-                Err(CommandError::of_failure(&self.place(), &failure))
-            }
-            answer => Ok(answer),
-        }
+        self.checked(answer).await
     }
 
     async fn checked<T>(&mut self, result: Result<T, WireError>) -> Result<T, CommandError> {

@@ -98,13 +98,37 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
                 Some(Frame::Output(..) | Frame::Input(..) | Frame::Replay(_)) => {
                     return Err(WireError::Unexpected("terminal bytes"));
                 }
-                None => {}
+                None => self.read().await?,
             }
-            let count = self.reader.read(self.decoder.spare()).await?;
-            if count == 0 {
-                return Err(WireError::Closed(String::new()));
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), WireError> {
+        let count = self.reader.read(self.decoder.spare()).await?;
+        if count == 0 {
+            return Err(WireError::Closed(String::new()));
+        }
+        self.decoder.filled(count);
+        Ok(())
+    }
+
+    /// Waits for the next part of a replay that was announced, and gives it to `take`.
+    ///
+    /// # Errors
+    /// [`WireError::Closed`] when the server closes; [`WireError::Unexpected`] when something else
+    /// comes; [`WireError::Frame`], [`WireError::Io`].
+    pub async fn receive_replay(&mut self, take: &mut dyn FnMut(&[u8])) -> Result<(), WireError> {
+        loop {
+            match self.decoder.next()? {
+                Some(Frame::Replay(part)) => {
+                    take(part);
+                    return Ok(());
+                }
+                Some(Frame::Message(_) | Frame::Output(..) | Frame::Input(..)) => {
+                    return Err(WireError::Unexpected("something in a replay"));
+                }
+                None => self.read().await?,
             }
-            self.decoder.filled(count);
         }
     }
 

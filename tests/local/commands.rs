@@ -143,6 +143,8 @@ fn a_session_that_is_not_there_gives_3_and_says_where_to_look() {
         &["detach", "work"][..],
         &["kill", "work"],
         &["rename", "work", "play"],
+        &["show", "work"],
+        &["show"],
     ] {
         assert_fails(&world.run(words), 3, &["psess new"]);
     }
@@ -162,6 +164,7 @@ fn misuse_gives_2() {
         vec!["nonsense"],
         vec!["new", "--nonsense"],
         vec!["rename", "one"],
+        vec!["show", "--history", "auto"],
         vec!["server"],
         vec!["forget"],
         vec!["forget", "one", "--all"],
@@ -428,6 +431,7 @@ fn tab_knows_another_machines_sessions_from_this_ones_and_a_program_from_a_sessi
         ("new x -- only\t.", "new x -- only-in-this-world ."),
         ("new -- only\t.", "new -- only-in-this-world ."),
         ("n far:x -- cat some\t.", "n far:x -- cat some-notes.txt ."),
+        ("show nig\t.", "show nightly-build ."),
         ("kill -- nig\t.", "kill -- nightly-build ."),
     ] {
         terminal.type_keys(format!("psess {typed}"));
@@ -464,6 +468,7 @@ fn there_is_a_manual_page_for_each_command() {
         assert!(page.contains(section), "{section} is not in {page}");
     }
     assert!(page("psess-new.1").contains("psess new build"));
+    assert!(page("psess-show.1").contains("psess show build | grep error"));
     let attach = page("psess-attach.1").replace("\\-", "-");
     assert!(attach.contains("psess attach [OPTIONS] [NAME]"), "{attach}");
     let version = concat!("psess ", env!("CARGO_PKG_VERSION"));
@@ -481,7 +486,7 @@ fn help_and_version_are_there() {
     let words = "is kept, with its last screen, until somebody has seen how it ended";
     let text = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(words), "{help}");
-    for command in ["new", "attach", "list", "detach", "kill", "rename"] {
+    for command in ["new", "attach", "list", "show", "detach", "kill", "rename"] {
         assert!(help.contains(command), "{help}");
     }
     for role in ["relay", "keeper"] {

@@ -8,6 +8,7 @@ mod first_client;
 mod lending;
 mod login;
 mod memory;
+mod show;
 mod survival;
 mod versions;
 

@@ -68,6 +68,7 @@ fn an_older_server_is_named_and_not_asked_what_it_does_not_know() {
         &["server", "restart"][..],
         &["server", "stop", "--yes"],
         &["env", "build"],
+        &["show", "build"],
     ] {
         let world = world();
         let server = play(&world, hello(1, 1), None);

@@ -74,6 +74,34 @@ fn new_d_and_kill_work_over_ssh() {
 }
 
 #[test]
+fn the_history_of_a_session_on_another_machine_is_printed_here() {
+    let world = world();
+    let Some(_sshd) = Sshd::start(&world) else {
+        return;
+    };
+    // Many frames.
+    let script = "seq -f %0100.f 1 9000; exit 2";
+    world.succeed(["new", "-d", "far:build", "--", "/bin/sh", "-c", script]);
+    eventually("the program has ended", || {
+        let list = world.succeed(["list", "far:"]);
+        list.contains("exit 2").then_some(())
+    });
+    let expected: String = (1..=9000)
+        .map(|number| format!("{number:0100}\n"))
+        .collect();
+    for name in ["far:build", "far:"] {
+        assert!(world.succeed(["show", name]) == expected, "{name}");
+    }
+    let last = world.succeed(["show", "--history", "none", "far:build"]);
+    assert_eq!(last.lines().last(), expected.lines().last());
+    assert_eq!(world.run(["show", "far:other"]).status, Some(3));
+    assert!(
+        world.succeed(["list", "far:"]).contains("exit 2"),
+        "it is kept"
+    );
+}
+
+#[test]
 fn the_server_on_another_machine_is_asked_restarted_and_stopped() {
     let world = world();
     let Some(_sshd) = Sshd::start(&world) else {
@@ -183,6 +211,7 @@ fn a_host_of_the_configuration_is_reached_by_its_command() {
     ]);
     terminal.wait_for_row("in-box-yes");
     assert!(world.succeed(["list", "box:"]).contains("build"));
+    assert_eq!(world.succeed(["show", "box:build"]), "in-box-yes\n");
     assert!(!world.succeed(["list"]).contains("build"));
 }
 

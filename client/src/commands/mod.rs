@@ -18,6 +18,7 @@ pub mod probe;
 pub mod rename;
 pub mod server;
 mod servers;
+pub mod show;
 pub mod why;
 
 use std::io::Write as _;
@@ -80,6 +81,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::New(_)
         | Command::Attach(_)
         | Command::List(_)
+        | Command::Show(_)
         | Command::Detach(_)
         | Command::Kill(_)
         | Command::Forget(_)
@@ -98,6 +100,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::New(Deferred(args)) => new::run(&context, args).await,
             Command::Attach(Deferred(args)) => attach::run(&context, args).await,
             Command::List(Deferred(args)) => list::run(&context, args).await,
+            Command::Show(Deferred(args)) => show::run(&context, args).await,
             Command::Detach(Deferred(args)) => detach::run(&context, args).await,
             Command::Kill(Deferred(args)) => kill::run(&context, args).await,
             Command::Forget(Deferred(args)) => forget::run(&context, args).await,
@@ -191,12 +194,7 @@ fn host_of(host: Option<&str>) -> Result<Address, CommandError> {
 
 /// The session that a command is to act on: the named one, or the one in which it runs.
 fn session_of(address: &Address) -> Result<Target, CommandError> {
-    let named = address.session.clone().map(Target::Name);
-    let session = match &address.host {
-        Some(_) => named,
-        None => named.or_else(own_session),
-    };
-    session.ok_or_else(|| {
+    named_or_own(address).ok_or_else(|| {
         let host = address
             .host
             .as_deref()
@@ -206,6 +204,15 @@ fn session_of(address: &Address) -> Result<Target, CommandError> {
             format!("which session? 'psess list{host}' shows them"),
         )
     })
+}
+
+/// The session that is named, or the one in which this runs, if there is one of them.
+fn named_or_own(address: &Address) -> Option<Target> {
+    let named = address.session.clone().map(Target::Name);
+    match &address.host {
+        Some(_) => named,
+        None => named.or_else(own_session),
+    }
 }
 
 /// The session in which this runs.

@@ -17,18 +17,31 @@ pub enum ShownHistory {
 /// # Errors
 /// What is allowed, when it is something else.
 pub fn parse(text: &str) -> Result<ShownHistory, String> {
-    let history = match text {
-        "auto" => return Ok(ShownHistory::Fitting),
-        "all" => History::All,
-        "none" => History::None,
+    match text {
+        "auto" => Ok(ShownHistory::Fitting),
+        text => {
+            amount(text, "a number of lines, 'auto', 'all' or 'none'").map(ShownHistory::Exactly)
+        }
+    }
+}
+
+/// Reads what a flag says where there is no `auto`.
+///
+/// # Errors
+/// What is allowed, when it is something else.
+pub fn parse_amount(text: &str) -> Result<History, String> {
+    amount(text, "a number of lines, 'all' or 'none'")
+}
+
+fn amount(text: &str, allowed: &str) -> Result<History, String> {
+    match text {
+        "all" => Ok(History::All),
+        "none" => Ok(History::None),
         lines => lines.parse().map(History::Lines).map_err(|_| {
             let text = text.escape_default();
-            format!(
-                "'{text}' is no amount of history: use a number of lines, 'auto', 'all' or 'none'"
-            )
-        })?,
-    };
-    Ok(ShownHistory::Exactly(history))
+            format!("'{text}' is no amount of history: use {allowed}")
+        }),
+    }
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(

@@ -23,7 +23,7 @@ use crate::transport::Transport;
 use crate::transport::command::CommandTransport;
 use crate::transport::ssh::SshTransport;
 pub use duration::{BadDuration, Interval};
-pub use history::{ShownHistory, parse as parse_history};
+pub use history::{ShownHistory, parse as parse_history, parse_amount as parse_history_amount};
 use host::{Host, Way};
 pub use setting::{Origin, Setting};
 pub use sources::Sources;
