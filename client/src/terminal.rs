@@ -6,10 +6,12 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Once;
 
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, is_raw_mode_enabled};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// Takes back what programs commonly switch on: the alternate screen; reports of mouse and focus;
 /// bracketed paste; the kitty keyboard protocol and modifyOtherKeys; application keys; a hidden
@@ -40,6 +42,32 @@ impl Drop for RawTerminal {
     fn drop(&mut self) {
         // The terminal is gone, and its modes with it.
         let _ = disable_raw_mode();
+    }
+}
+
+/// The modes of the user's terminal before another program asks something on it. One that is killed at
+/// that, as ssh is at a password, leaves it without echo.
+#[derive(Debug)]
+pub struct FoundModes(Termios);
+
+impl FoundModes {
+    /// Those that `terminal` has; `None` where it is gone.
+    pub fn of(terminal: impl AsFd) -> Option<Self> {
+        tcgetattr(terminal).ok().map(Self)
+    }
+
+    /// Gives them back, where `terminal` has others. (A process in the background that sets any is
+    /// stopped for that: SIGTTOU, termios(3).)
+    pub fn restore(&self, terminal: impl AsFd) {
+        let flags = |modes: &Termios| {
+            let output = (modes.output_modes, modes.control_modes);
+            (modes.input_modes, modes.local_modes, output)
+        };
+        let is_other = |now: Termios| flags(&now) != flags(&self.0);
+        if tcgetattr(&terminal).is_ok_and(is_other) {
+            // It has gone in this moment.
+            let _ = tcsetattr(&terminal, OptionalActions::Now, &self.0);
+        }
     }
 }
 

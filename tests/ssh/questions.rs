@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use psess_harness::{Sshd, Terminal, World};
+use psess_harness::{Signal, Sshd, Terminal, World};
 
 use crate::resume::ssh_processes;
 use crate::world;
@@ -136,4 +136,43 @@ fn a_changed_host_key_stops_redialling_with_sshs_own_words() {
     });
     terminal.type_keys("two\r");
     terminal.wait_for_row("two");
+}
+
+/// ssh switches the echo off for a password, and has no time to switch it on when it is killed.
+#[test]
+fn the_echo_is_on_again_whatever_ends_sshs_question() {
+    let world = world();
+    let passwords = ["371942", "550817"];
+    let Some(sshd) = Sshd::with_one_time_passwords(&world, &passwords) else {
+        return;
+    };
+    let ask = |terminal: &Terminal| {
+        terminal.wait_for_text("Password:");
+        assert!(!terminal.is_cooked());
+    };
+    // At the first dial, ...
+    let mut terminal = world.open(["attach", "far:build"]);
+    ask(&terminal);
+    cut(&world, &sshd);
+    terminal.wait_exit();
+    assert!(terminal.is_cooked());
+    let mut terminal = world.open(["attach", "far:build"]);
+    ask(&terminal);
+    terminal.process().signal(Signal::TERM);
+    terminal.wait_exit();
+    assert!(terminal.is_cooked());
+    // ... and at one after a cut.
+    let mut terminal = echoing(&world, |terminal| {
+        ask(terminal);
+        terminal.type_keys(format!("{}\r", passwords[0]));
+    });
+    cut(&world, &sshd);
+    terminal.wait_for_text("psess: Enter dials again");
+    terminal.type_keys("\r");
+    ask(&terminal);
+    cut(&world, &sshd);
+    terminal.wait_for_text("psess: Enter dials again");
+    terminal.type_keys("\x1c");
+    terminal.wait_exit();
+    assert!(terminal.is_cooked());
 }

@@ -15,7 +15,7 @@ use super::{AttachEnd, AttachedClient};
 use crate::connection::Connection;
 use crate::dialling::{DialFailed, Dialled};
 use crate::handshake::WireError;
-use crate::terminal::RawTerminal;
+use crate::terminal::{FoundModes, RawTerminal};
 use crate::transport::Dial;
 
 impl AttachedClient {
@@ -82,6 +82,9 @@ impl AttachedClient {
             self.write_to_terminal();
             drop(raw);
         }
+        if may_ask && self.found.is_none() {
+            self.found = FoundModes::of(&self.tty);
+        }
         let kind = Dial {
             interactive,
             // Where a machine was started anew, a server says so more clearly than none.
@@ -106,6 +109,7 @@ impl AttachedClient {
         result: Result<Dialled, DialFailed>,
     ) -> anyhow::Result<()> {
         if self.raw.is_none() && (result.is_ok() || self.link.session().is_some()) {
+            self.restore_found_modes();
             let raw = RawTerminal::enter().context("cannot put the terminal into raw mode")?;
             self.raw = Some(raw);
         }
@@ -141,6 +145,13 @@ impl AttachedClient {
             Err(DialFailed::Refused(failure)) => self.end = Some(AttachEnd::Failed(failure)),
         }
         Ok(())
+    }
+
+    /// ssh asks nothing any more.
+    pub(super) fn restore_found_modes(&mut self) {
+        if let Some(modes) = self.found.take() {
+            modes.restore(&self.tty);
+        }
     }
 
     pub(super) fn handle_received(

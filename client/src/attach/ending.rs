@@ -41,11 +41,13 @@ impl AttachedClient {
     pub(super) async fn leave(&mut self) {
         // What it read in this moment goes with the client.
         self.shortcut.close();
+        self.dials.close_all();
         for connection in &mut self.connections {
             connection.flush();
             connection.take_back();
         }
         self.give_terminal_back().await;
+        self.restore_found_modes();
     }
 
     /// Has whoever sent the signal, or a shell, find the terminal as it was, stops, and takes it again

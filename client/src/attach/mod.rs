@@ -36,7 +36,7 @@ use crate::line_rate;
 use crate::network_watch::NetworkWatch;
 use crate::shortcut::{Shortcut, TYPED_BYTES, Told};
 use crate::signals::{Signalled, Signals};
-use crate::terminal::RawTerminal;
+use crate::terminal::{FoundModes, RawTerminal};
 use crate::transport::Transport;
 use crate::tty::Tty;
 use warnings::Warnings;
@@ -149,6 +149,8 @@ struct AttachedClient {
     /// What is typed while nothing else goes on.
     shortcut: Shortcut,
     raw: Option<RawTerminal>,
+    /// Its modes while ssh may ask something.
+    found: Option<FoundModes>,
     screen: AttachedScreen,
     keys: KeyScanner,
     connections: Vec<Connection>,
@@ -239,6 +241,7 @@ impl AttachedClient {
             tty,
             shortcut: Shortcut::default(),
             raw: None,
+            found: None,
             keys: KeyScanner::new(options.detach_key),
             connections: Vec::new(),
             dials: Dials::default(),
