@@ -40,7 +40,7 @@ pub fn text(banner: &Banner, leave_key: &str, columns: u16) -> String {
             vec![Some(asked), Some(leave)]
         }
         Trying::Stopped(_) => {
-            let dial = "Enter dials again".to_owned();
+            let dial = "Enter dials again and lets ssh ask".to_owned();
             vec![Some(dial), full, Some(leave), waiting]
         }
         Trying::Waiting | Trying::Dialling(_) | Trying::Pausing(..) => {
@@ -132,7 +132,7 @@ pub fn draw(text: &str, row: u16, columns: u16) -> Vec<u8> {
     let blank = width - columns_of(shown);
     bytes.extend_from_slice(shown.as_bytes());
     bytes.extend(std::iter::repeat_n(b' ', blank));
-    bytes.extend_from_slice(b"\x1b[0m");
+    bytes.extend_from_slice(b"\x1b[0m\x1b[K");
     bytes
 }
 
@@ -220,7 +220,7 @@ mod tests {
                     Trying::Stopped("Permission denied (publickey).".to_owned()),
                     9,
                 ),
-                "psess: Enter dials again · Ctrl-\\ to leave · 9 bytes typed\n  \
+                "psess: Enter dials again and lets ssh ask · Ctrl-\\ to leave · 9 bytes typed\n  \
                  Permission denied (publickey).",
             ),
             (
@@ -228,7 +228,8 @@ mod tests {
                     Trying::Stopped("Host key verification failed.".to_owned()),
                     0,
                 ),
-                "psess: Enter dials again · Ctrl-\\ to leave · Host key verification failed.",
+                "psess: Enter dials again and lets ssh ask · Ctrl-\\ to leave\n  \
+                 Host key verification failed.",
             ),
             (
                 lost(Trying::Asking, 1),

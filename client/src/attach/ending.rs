@@ -41,6 +41,10 @@ impl AttachedClient {
     pub(super) async fn leave(&mut self) {
         // What it read in this moment goes with the client.
         self.shortcut.close();
+        if self.dials.ask_user() && self.link.session().is_none() {
+            // Behind ssh's question, or the ^C that ended it.
+            self.screen.queue().push(b"\r\n", false);
+        }
         self.dials.close_all();
         for connection in &mut self.connections {
             connection.flush();
