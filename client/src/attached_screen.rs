@@ -9,6 +9,7 @@ use psess_protocol::terminal::{Limits, Terminal};
 
 use crate::banner;
 use crate::command_watch::CommandWatch;
+use crate::grouped::grouped;
 use crate::held_string::HeldString;
 use crate::output_queue::OutputQueue;
 use crate::output_watch::OutputWatch;
@@ -375,20 +376,6 @@ impl AttachedScreen {
     }
 }
 
-/// `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let first = digits.len() % 3;
-    let mut text = digits[..first].to_owned();
-    for group in digits.as_bytes()[first..].chunks(3) {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.extend(group.iter().map(|digit| char::from(*digit)));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,8 +407,6 @@ mod tests {
         );
         let drawn = String::from_utf8(screen.queue().pending().to_vec()).unwrap();
         assert!(drawn.contains("[psess: 1,234 lines went by]"), "{drawn:?}");
-        assert_eq!(grouped(7), "7");
-        assert_eq!(grouped(123_456_789), "123,456,789");
     }
 
     #[test]

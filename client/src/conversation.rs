@@ -184,7 +184,8 @@ impl Conversation {
         }
     }
 
-    /// What a session shows, behind so much of its history, as a terminal that shows the same.
+    /// What a session shows, behind so much of its history, as a terminal that shows the same; and how
+    /// many lines before its whole history are kept no more.
     ///
     /// # Errors
     /// As [`Conversation::ask`].
@@ -192,11 +193,16 @@ impl Conversation {
         &mut self,
         session: Target,
         history: History,
-    ) -> Result<Terminal, CommandError> {
-        let (size, length) = match self.ask(&ClientMessage::Show { session, history }).await? {
-            ServerMessage::Shown { size, length } => (size, length),
-            other => return Err(self.nonsense(&other)),
-        };
+    ) -> Result<(Terminal, u64), CommandError> {
+        let (size, length, gone_lines) =
+            match self.ask(&ClientMessage::Show { session, history }).await? {
+                ServerMessage::Shown {
+                    size,
+                    length,
+                    gone_lines,
+                } => (size, length, gone_lines),
+                other => return Err(self.nonsense(&other)),
+            };
         let mut terminal = Terminal::new(size, SHOWN);
         let mut missing = length;
         while missing > 0 {
@@ -211,7 +217,7 @@ impl Conversation {
             self.in_time(part).await?;
             missing = missing.saturating_sub(part_length);
         }
-        Ok(terminal)
+        Ok((terminal, gone_lines))
     }
 
     /// A server that does not know a message would close the connection without a word.

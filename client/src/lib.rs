@@ -22,6 +22,7 @@ pub mod environment;
 pub mod error;
 pub mod global_flags;
 pub mod greeting;
+mod grouped;
 pub mod handshake;
 pub mod held_string;
 pub mod keys;

@@ -212,6 +212,9 @@ pub enum ServerMessage {
         size: Size,
         /// Bytes in the `Replay` frames that follow.
         length: u64,
+        /// Lines before the oldest of its history that are kept no more, but for those that the program
+        /// cleared, and for those of which a server before this one knew.
+        gone_lines: u64,
     },
 }
 

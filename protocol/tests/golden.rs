@@ -216,6 +216,7 @@ fn server_messages() -> Vec<ServerMessage> {
     messages.push(ServerMessage::Shown {
         size,
         length: 70_000,
+        gone_lines: 9_977,
     });
     messages
 }

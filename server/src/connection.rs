@@ -328,12 +328,21 @@ impl Requests {
             }
             Err(failure) => Err(failure),
         };
-        let Shown { size, replay } = match shown {
+        let Shown {
+            size,
+            replay,
+            gone_lines,
+        } = match shown {
             Ok(shown) => shown,
             Err(failure) => return self.write(&ServerMessage::Failed(failure)).await,
         };
         let length = replay.len() as u64;
-        self.write(&ServerMessage::Shown { size, length }).await?;
+        let shown = ServerMessage::Shown {
+            size,
+            length,
+            gone_lines,
+        };
+        self.write(&shown).await?;
         for part in replay.chunks(REPLAY_CHUNK) {
             let mut bytes = Vec::new();
             frame::encode(Kind::Replay, &[part], &mut bytes);
@@ -522,6 +531,7 @@ mod tests {
                     let shown = Shown {
                         size: Size::default(),
                         replay: vec![b'x'; 8 << 20],
+                        gone_lines: 0,
                     };
                     assert!(reply.send(Ok(shown)).is_ok());
                 }

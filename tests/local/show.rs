@@ -77,6 +77,14 @@ fn as_much_history_comes_as_is_asked_for() {
     assert_eq!(shown(&["--history", "7"]), last(23 + 7));
     assert_eq!(shown(&["--history=all"]), last(23 + 10_000));
     assert_eq!(shown(&[]), last(23 + 10_000));
+    // Who wants all of it is told that it is not.
+    let missing = |history: &str| world.run(["show", "build", "--history", history]).stderr;
+    let told = missing("all");
+    assert!(
+        told.starts_with("psess: 9,977 earlier lines are no longer kept"),
+        "{told}"
+    );
+    assert_eq!(missing("20000"), "");
 }
 
 #[test]

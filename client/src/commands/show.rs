@@ -7,19 +7,22 @@ use clap::Args;
 use psess_protocol::message::{History, Target};
 use psess_protocol::terminal::Terminal;
 
-use super::{Context, named_or_own};
+use super::{Context, named_or_own, say};
 use crate::address::Address;
 use crate::broken_pipe;
 use crate::commands::completions;
 use crate::config::parse_history_amount;
+use crate::grouped::grouped;
 use crate::standard_output::StandardOutput;
 
 /// Flags of `psess show`.
 #[derive(Args, Debug)]
 #[command(
     after_long_help = "Prints plain text: the history, then the screen, which is the alternate one \
-    while a program such as an editor fills that. Lines that wrapped are whole again; colours, \
-    blanks at the end of a line and empty lines at the end are left out. The session is not \
+    while a program such as an editor fills that (what the editor covers is not printed). Lines that \
+    wrapped are whole again; colours, blanks at the end of a line and empty lines at the end are left \
+    out, and tabs are blanks. Of a session's history 10,000 lines are kept, if PSESS_HISTORY_LINES \
+    says nothing else where its server starts; a line on standard error says when there were more. The session is not \
     touched: one that has finished is kept, the program and all who are attached notice nothing.\n\n\
     Examples:\n  \
     psess show build | grep error\n  \
@@ -44,9 +47,16 @@ pub async fn run(context: &Context, args: ShowArgs) -> anyhow::Result<ExitCode> 
     let address = args.name.unwrap_or_default();
     let session = named_or_own(&address).unwrap_or(Target::Latest);
     let mut server = context.converse(&address).await?;
-    let terminal = server.shown(session, args.history).await?;
+    let (terminal, gone_lines) = server.shown(session, args.history).await?;
     broken_pipe::end_silently();
     print(&terminal, StandardOutput::of_this_process())?;
+    if gone_lines > 0 && args.history == History::All {
+        let lines = grouped(gone_lines);
+        say(format_args!(
+            "psess: {lines} earlier lines are no longer kept: PSESS_HISTORY_LINES, when the server starts, \
+             says how many are"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -45,6 +45,8 @@ pub(super) struct History {
     dropped: u64,
     /// How many of them the program had cleared, and all before these.
     cleared: u64,
+    /// So many behind these were dropped for the limits.
+    gone: u64,
     /// So many came back to a screen that grew, and stand in its first rows.
     returned: u64,
     /// Lines that were whole since the beginning.
@@ -76,6 +78,7 @@ impl History {
             share_bytes: usize::MAX,
             dropped: 0,
             cleared: 0,
+            gone: 0,
             returned: 0,
             ended: 0,
             open: false,
@@ -95,13 +98,23 @@ impl History {
         self.cleared
     }
 
+    /// So many were dropped for the limits since it was cleared.
+    pub(super) fn gone(&self) -> u64 {
+        self.gone
+    }
+
+    fn count_gone(&mut self, lines: u64) {
+        self.dropped += lines;
+        self.gone += lines;
+    }
+
     pub(super) fn ended(&self) -> u64 {
         self.ended
     }
 
     /// So many lines scrolled by that nothing will be left of.
     pub(super) fn pass(&mut self, lines: usize) {
-        self.dropped += lines as u64;
+        self.count_gone(lines as u64);
         self.returned = self.returned.saturating_sub(lines as u64);
     }
 
@@ -140,6 +153,7 @@ impl History {
         self.give_up_returned();
         self.dropped = self.scrolled();
         self.cleared = self.dropped;
+        self.gone = 0;
         self.closed.clear();
         self.packed = 0;
         self.newest = None;
@@ -161,7 +175,7 @@ impl History {
     /// character.
     pub(super) fn push(&mut self, row: &Row, wide_next: bool, content: &Content) {
         if self.limit_lines == 0 {
-            self.dropped += u64::from(!row.continuation);
+            self.count_gone(u64::from(!row.continuation));
             return;
         }
         if self.open && !row.continuation {
@@ -209,7 +223,7 @@ impl History {
     fn drop_oldest(&mut self) {
         while self.line_count() > self.limit_lines {
             self.skipped += 1;
-            self.dropped += 1;
+            self.count_gone(1);
             self.lines = self.lines.saturating_sub(1);
             // A line that goes on in the next block ends there, and is counted there.
             while self.closed.front().is_some_and(|block| {
@@ -242,7 +256,7 @@ impl History {
         self.skipped -= skipped;
         let kept = block.lines() - skipped;
         self.lines -= kept;
-        self.dropped += kept as u64;
+        self.count_gone(kept as u64);
         // The only line lost its beginning: what is left, wrapped from there, would not end where the
         // screen goes on with it.
         if self.ragged && !block.is_ended() && self.lines + self.skipped == 0 {
@@ -450,9 +464,14 @@ mod tests {
             terminal.feed(b"\r\n");
             assert_eq!(counts(&terminal), (20, 1), "{history_lines}");
             terminal.feed(b"\r\n\r\n");
+            assert_eq!(
+                terminal.gone_lines(),
+                if history_lines == 5 { 15 } else { 0 }
+            );
             terminal.feed(b"\x1b[3J");
             assert_eq!(counts(&terminal), (20, 0));
             assert_eq!(terminal.cleared_lines(), 20);
+            assert_eq!(terminal.gone_lines(), 0);
             terminal.feed(b"\r\n\r\n");
             assert_eq!(counts(&terminal), (22, 0));
         }
@@ -488,6 +507,7 @@ mod tests {
             terminal.feed(erase.as_bytes());
             terminal.feed(&b"\r\n".repeat(31));
             assert_eq!(terminal.scrolled_lines(), before + 2, "{erase:?}");
+            assert_eq!(terminal.gone_lines(), 0, "{erase:?}");
             terminal.resize(small);
         }
     }

@@ -201,6 +201,12 @@ impl Terminal {
         self.state.history.cleared()
     }
 
+    /// How many of the others are not kept because there were too many.
+    #[must_use]
+    pub fn gone_lines(&self) -> u64 {
+        self.state.history.gone()
+    }
+
     /// How many lines the history was given since the beginning, wrapped rows counted as one and
     /// skimmed ones not at all. Once that has grown by [`Terminal::lines_kept`], and the size is
     /// what it was, the history has nothing from before.

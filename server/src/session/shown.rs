@@ -14,6 +14,9 @@ pub struct Shown {
     pub size: Size,
     /// What recreates it on a blank terminal of that size.
     pub replay: Vec<u8>,
+    /// Lines before the oldest of its history that it keeps no more, but for those that the program
+    /// cleared.
+    pub gone_lines: u64,
 }
 
 impl Session {
@@ -38,6 +41,7 @@ impl Session {
             Shown {
                 size: terminal.size(),
                 replay: terminal.replay(history),
+                gone_lines: terminal.gone_lines(),
             }
         }))
     }
