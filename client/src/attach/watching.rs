@@ -1,5 +1,5 @@
 //! Who only watches and types all the same: nothing of it reaches the session, and they are told
-//! so, once.
+//! so, and again after a pause.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,9 @@ use crate::keys;
 
 /// How long that shows.
 const SHOWN: Duration = Duration::from_secs(5);
+
+/// Who has not typed for so long may have forgotten.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Whether what is typed is kept from the session, and what the user knows of it.
 #[derive(Debug)]
@@ -17,8 +20,8 @@ pub(super) enum Watching {
     Silently,
     /// The user is being told, until then.
     Telling(Instant),
-    /// The user was told.
-    Told,
+    /// The user was told, and went on typing until then at most.
+    Told(Instant),
 }
 
 impl Watching {
@@ -36,21 +39,26 @@ impl Watching {
 
     /// Something was typed that is none of ours.
     pub(super) fn handle_typed(&mut self, now: Instant, typed: &[u8]) {
-        if matches!(self, Self::Silently) && keys::is_by_hand(typed) {
-            *self = Self::Telling(now + SHOWN);
+        if !keys::is_by_hand(typed) {
+            return;
+        }
+        match self {
+            Self::No | Self::Telling(_) => {}
+            Self::Told(last) if now.saturating_duration_since(*last) < PAUSE => *last = now,
+            Self::Silently | Self::Told(_) => *self = Self::Telling(now + SHOWN),
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         if self.poll_timeout().is_some_and(|until| until <= now) {
-            *self = Self::Told;
+            *self = Self::Told(now);
         }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self {
             Self::Telling(until) => Some(*until),
-            Self::No | Self::Silently | Self::Told => None,
+            Self::No | Self::Silently | Self::Told(_) => None,
         }
     }
 
@@ -68,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_types_is_told_once_and_for_a_while() {
+    fn who_types_is_told_for_a_while_and_again_after_a_pause() {
         let now = Instant::now();
         let mut watching = Watching::new(true);
         watching.handle_typed(now, b"\x1b[?62;22c");
@@ -83,8 +91,13 @@ mod tests {
         assert_eq!(watching.poll_timeout(), Some(now + SHOWN));
         watching.handle_timeout(now + SHOWN);
         assert_eq!(watching.banner("Ctrl-\\"), None);
-        watching.handle_typed(now + SHOWN, b"s");
-        assert_eq!(watching.banner("Ctrl-\\"), None);
+        let now = now + SHOWN;
+        for seconds in [0, 30, 60] {
+            watching.handle_typed(now + Duration::from_secs(seconds), b"s");
+            assert_eq!(watching.banner("Ctrl-\\"), None);
+        }
+        watching.handle_typed(now + Duration::from_secs(60) + PAUSE, b"s");
+        assert!(watching.banner("Ctrl-\\").is_some());
     }
 
     #[test]
