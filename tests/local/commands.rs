@@ -417,6 +417,10 @@ fn zsh_is_told_what_runs_in_a_session_and_its_name_first() {
 fn tab_knows_another_machines_sessions_from_this_ones_and_a_program_from_a_session() {
     let world = world();
     sleeper(&world, "nightly-build");
+    world.succeed(["new", "-d", "tests", "--", "true"]);
+    eventually("it has finished", || {
+        world.succeed(["list"]).contains("exit 0").then_some(())
+    });
     world.script("only-in-this-world", "exit\n");
     world.write("home/some-notes.txt", "");
     let terminal = completing_shell(&world);
@@ -433,6 +437,8 @@ fn tab_knows_another_machines_sessions_from_this_ones_and_a_program_from_a_sessi
         ("n far:x -- cat some\t.", "n far:x -- cat some-notes.txt ."),
         ("show nig\t.", "show nightly-build ."),
         ("kill -- nig\t.", "kill -- nightly-build ."),
+        ("forget nig\t.", "forget nig."),
+        ("forget te\t.", "forget tests ."),
     ] {
         terminal.type_keys(format!("psess {typed}"));
         terminal.wait_for_row(&format!("$ psess {row}"));

@@ -51,12 +51,24 @@ pub fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
 /// no more of than a name behind all else. Other machines are not asked at a key press.
 #[must_use]
 pub fn sessions() -> ArgValueCompleter {
-    ArgValueCompleter::new(|typed: &std::ffi::OsStr| {
+    some_sessions(|_| true)
+}
+
+/// The same, of sessions that have finished only.
+#[must_use]
+pub fn finished_sessions() -> ArgValueCompleter {
+    some_sessions(|session| session.finished.is_some())
+}
+
+fn some_sessions(
+    is_one: impl Fn(&SessionSummary) -> bool + Send + Sync + 'static,
+) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &std::ffi::OsStr| {
         let typed = typed.to_string_lossy();
         let sessions = local_sessions().unwrap_or_default();
         let matching = sessions
             .iter()
-            .filter(|session| session.name.as_str().starts_with(&*typed));
+            .filter(|session| is_one(session) && session.name.as_str().starts_with(&*typed));
         matching
             .map(|session| {
                 let command = list::command_of(session);

@@ -23,7 +23,7 @@ use crate::place::Place;
 )]
 pub struct ForgetArgs {
     /// The sessions, or unambiguous beginnings of their names; with --all, the machine
-    #[arg(add = completions::sessions())]
+    #[arg(add = completions::finished_sessions())]
     names: Vec<Address>,
     /// All sessions that have finished
     #[arg(long)]
