@@ -1,13 +1,15 @@
 //! What clients' terminals have in their scrollbacks when others attach in other sizes, links are
 //! cut, and servers die: each line once.
 
+mod record;
+
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use psess_protocol::codec;
 use psess_protocol::frame::{Decoder, Frame};
-use psess_protocol::identity::{ClientId, Generation, SessionId};
+use psess_protocol::identity::{ClientId, Generation};
 use psess_protocol::link::OutputPosition;
 use psess_protocol::message::{
     Attach, ClientMessage, History, ReplayPurpose, ServerMessage, Target,
@@ -16,8 +18,9 @@ use psess_protocol::offset::InputOffset;
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
 use psess_server::journal::Journal;
-use psess_server::record::Record;
 use psess_server::session::{ConnectionId, Session};
+
+use record::record;
 
 const SMALL: Size = Size {
     rows: 24,
@@ -26,19 +29,6 @@ const SMALL: Size = Size {
     pixel_height: 0,
 };
 const LARGE: Size = Size { rows: 30, ..SMALL };
-
-fn record() -> Record {
-    Record {
-        id: SessionId([9; 16]),
-        name: "work".parse().unwrap(),
-        command: String::new(),
-        created: 0,
-        attached: 0,
-        size: SMALL,
-        pid: 1,
-        outcome: None,
-    }
-}
 
 /// A session that prints numbered lines.
 struct Printer {

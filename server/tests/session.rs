@@ -1,5 +1,7 @@
 //! What a session does for its clients, in simulated time.
 
+mod record;
+
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -7,7 +9,7 @@ use psess_protocol::capability::Capability;
 use psess_protocol::codec;
 use psess_protocol::frame::{Decoder, Frame};
 use psess_protocol::hello::Hello;
-use psess_protocol::identity::{ClientId, Generation, SessionId};
+use psess_protocol::identity::{ClientId, Generation};
 use psess_protocol::message::{
     Attach, ClientMessage, DetachReason, Ending, EndingManner, FailureKind, History,
     NO_HEARTBEAT_MS, ReplayPurpose, ServerMessage, Target,
@@ -18,8 +20,9 @@ use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
 use psess_server::journal::{Handling, Journal};
 use psess_server::keeper::Predecessor;
-use psess_server::record::Record;
 use psess_server::session::{ConnectionId, Session, Transmit};
+
+use record::record;
 
 const ANN: ClientId = ClientId([1; 16]);
 const BOB: ClientId = ClientId([2; 16]);
@@ -43,19 +46,6 @@ fn session() -> (Session, Instant) {
         ),
         now,
     )
-}
-
-fn record() -> Record {
-    Record {
-        id: SessionId([9; 16]),
-        name: "work".parse().unwrap(),
-        command: String::new(),
-        created: 0,
-        attached: 0,
-        size: Size::new(24, 80),
-        pid: 1,
-        outcome: None,
-    }
 }
 
 fn attach(client: ClientId, generation: u64, position: Option<u64>) -> Attach {

@@ -1,18 +1,21 @@
 //! What a session keeps in memory, and when it gives that back, in simulated time.
 
+mod record;
+
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use psess_protocol::frame::{Decoder, Frame};
-use psess_protocol::identity::{ClientId, Generation, SessionId};
+use psess_protocol::identity::{ClientId, Generation};
 use psess_protocol::message::{Attach, ClientMessage, History, Target};
 use psess_protocol::offset::Offset;
 use psess_protocol::outcome::Outcome;
 use psess_protocol::size::Size;
 use psess_protocol::terminal::{Limits, Terminal};
 use psess_server::journal::Journal;
-use psess_server::record::Record;
 use psess_server::session::{ConnectionId, Session};
+
+use record::record;
 
 const MIB: u64 = 1 << 20;
 
@@ -47,19 +50,6 @@ fn successor(session: &Session, now: Instant, held: &(OwnedFd, OwnedFd)) -> Sess
     let mut successor = Session::new(now, record, journal.unwrap(), Limits::default());
     successor.handle_end_of_output(now);
     successor
-}
-
-fn record() -> Record {
-    Record {
-        id: SessionId([9; 16]),
-        name: "work".parse().unwrap(),
-        command: String::new(),
-        created: 0,
-        attached: 0,
-        size: Size::new(24, 80),
-        pid: 1,
-        outcome: None,
-    }
 }
 
 fn attach(session: &mut Session, now: Instant, generation: u64, position: Option<Offset>) {

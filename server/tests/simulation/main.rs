@@ -10,6 +10,8 @@ mod chance;
 mod client;
 mod network;
 mod program;
+#[path = "../record/mod.rs"]
+mod record;
 mod scene;
 mod server;
 mod trouble;

@@ -6,7 +6,6 @@ use std::os::fd::OwnedFd;
 use psess_protocol::codec;
 use psess_protocol::frame::{self, Decoder, Frame, Kind};
 use psess_protocol::hello::Hello;
-use psess_protocol::identity::SessionId;
 use psess_protocol::message::{ClientMessage, Failure, ServerMessage};
 use psess_protocol::terminal::Limits;
 use psess_server::journal::Journal;
@@ -14,6 +13,7 @@ use psess_server::record::Record;
 use psess_server::session::{ConnectionId, Session, Transmit};
 
 use crate::network::Arrival;
+use crate::record::record;
 use crate::scene::{SCREEN, Scene};
 
 /// What start-up files print before the hello.
@@ -41,9 +41,13 @@ enum Connection {
 impl Server {
     pub(crate) fn new(scene: &Scene) -> Self {
         let journal = Journal::unshared().expect("memory for a journal");
+        let record = Record {
+            size: SCREEN,
+            ..record()
+        };
         Self {
             keeper: journal.descriptors().expect("descriptors are left"),
-            session: Session::new(scene.now, record(), journal, Limits::default()),
+            session: Session::new(scene.now, record, journal, Limits::default()),
             connections: BTreeMap::new(),
             refused: 0,
         }
@@ -203,17 +207,4 @@ fn encode(message: &ServerMessage) -> Vec<u8> {
     let mut bytes = Vec::new();
     frame::encode(Kind::Message, &[&body], &mut bytes);
     bytes
-}
-
-fn record() -> Record {
-    Record {
-        id: SessionId([9; 16]),
-        name: "work".parse().expect("a good name"),
-        command: String::new(),
-        created: 0,
-        attached: 0,
-        size: SCREEN,
-        pid: 1,
-        outcome: None,
-    }
 }
